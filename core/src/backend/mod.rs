@@ -1,0 +1,172 @@
+//! The table of backends, and the key expanded for one of them.
+//!
+//! A backend is one file and one row of `ROWS`; a backend never names another. The choice is made once, when a key
+//! is expanded, and lives in the key as an enum: one `match` a call, and a key that exists only where it can run.
+
+#[cfg(target_arch = "x86_64")]
+mod aesni;
+mod portable;
+
+use aead::inout::InOutBuf;
+
+use crate::{Key, Nonce, SealMessage, Tag, cpu, gcm::OpenMessage};
+
+/// An implementation of AES-256-GCM for one instruction set.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// x86-64 with AES-NI and PCLMULQDQ, 128-bit vectors.
+    Aesni,
+    /// Any CPU, constant time, from the crates `aes` and `ghash`.
+    Portable,
+}
+
+impl Backend {
+    /// Every backend of this version, the best first, whether or not this CPU has it.
+    pub const ALL: &'static [Self] = &[Self::Aesni, Self::Portable];
+
+    /// Its name as benchmarks and logs print it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aesni => "aesni",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Whether this CPU and this build can run it.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Aesni => cpu::Aesni::detect().is_some(),
+            Self::Portable => true,
+        }
+    }
+
+    /// The best one that this CPU has: what [`Aes256Gcm::new`](crate::Aes256Gcm::new) takes.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::ALL.iter().copied().find(|backend| backend.is_available()).unwrap_or(Self::Portable)
+    }
+}
+
+/// What a backend can do with a key that it expanded. A call is a whole message, so that a kernel may choose a shape by
+/// length and overlap the work of its parts; it checks no limit, compares no tag and clears no output: `gcm.rs` does.
+pub(crate) trait Kernel {
+    /// Encrypts `text` in CTR mode from `inc32(J0)` and returns the tag. `J0 = nonce || 1`.
+    fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag;
+
+    /// Decrypts `text` and returns the tag that its ciphertext should have had.
+    fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag;
+
+    /// [`Kernel::seal`] from any J0 (SP 800-38D section 7.1, step 2).
+    fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag;
+
+    /// [`Kernel::open`] from any J0.
+    fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag;
+
+    /// J0 of a nonce that is not 96 bits long: GHASH of it, padded, and its length.
+    fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16];
+
+    /// AES-256 of each block, in place: what XAES derives its keys with.
+    fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]);
+
+    /// Seals messages under this key; their lengths were checked. A kernel may interleave them.
+    fn seal_many(&self, messages: &mut [SealMessage<'_>]) {
+        for message in messages {
+            message.tag = self.seal(&message.nonce, message.aad, InOutBuf::from(&mut *message.text));
+        }
+    }
+
+    /// Opens messages under this key, leaving in `expected` the tag that each should have had.
+    fn open_many(&self, messages: &mut [OpenMessage<'_>]) {
+        for message in messages {
+            message.expected = self.open(&message.nonce, message.aad, InOutBuf::from(&mut *message.text));
+        }
+    }
+}
+
+/// A key, expanded for the backend that its variant names.
+#[allow(clippy::large_enum_variant, reason = "no alloc: the largest variant is the size of a key")]
+pub(crate) enum Expanded {
+    #[cfg(target_arch = "x86_64")]
+    Aesni(aesni::Expanded),
+    Portable(portable::Expanded),
+}
+
+/// Runs one expression on whichever kernel the key was expanded for.
+macro_rules! on_kernel {
+    ($expanded:expr, $kernel:ident => $call:expr) => {
+        match $expanded {
+            #[cfg(target_arch = "x86_64")]
+            Expanded::Aesni($kernel) => $call,
+            Expanded::Portable($kernel) => $call,
+        }
+    };
+}
+
+impl Expanded {
+    /// Expands `key` for `backend`, or answers None where the CPU or the build has it not.
+    pub(crate) fn new(backend: Backend, key: &Key) -> Option<Self> {
+        match backend {
+            #[cfg(target_arch = "x86_64")]
+            Backend::Aesni => cpu::Aesni::detect().map(|proof| Self::Aesni(aesni::Expanded::new(proof, key))),
+            #[cfg(not(target_arch = "x86_64"))]
+            Backend::Aesni => None,
+            Backend::Portable => Some(Self::Portable(portable::Expanded::new(key))),
+        }
+    }
+
+    /// Expands `key` for the best backend of this CPU.
+    pub(crate) fn best(key: &Key) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(proof) = cpu::Aesni::detect() {
+            return Self::Aesni(aesni::Expanded::new(proof, key));
+        }
+        Self::Portable(portable::Expanded::new(key))
+    }
+
+    pub(crate) const fn backend(&self) -> Backend {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Aesni(_) => Backend::Aesni,
+            Self::Portable(_) => Backend::Portable,
+        }
+    }
+}
+
+impl Kernel for Expanded {
+    #[inline]
+    fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        on_kernel!(self, kernel => kernel.seal(nonce, aad, text))
+    }
+
+    #[inline]
+    fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        on_kernel!(self, kernel => kernel.open(nonce, aad, text))
+    }
+
+    fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        on_kernel!(self, kernel => kernel.seal_from(j0, aad, text))
+    }
+
+    fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        on_kernel!(self, kernel => kernel.open_from(j0, aad, text))
+    }
+
+    fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
+        on_kernel!(self, kernel => kernel.hash_nonce(nonce))
+    }
+
+    fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
+        on_kernel!(self, kernel => kernel.encrypt_blocks(blocks))
+    }
+
+    fn seal_many(&self, messages: &mut [SealMessage<'_>]) {
+        on_kernel!(self, kernel => kernel.seal_many(messages))
+    }
+
+    fn open_many(&self, messages: &mut [OpenMessage<'_>]) {
+        on_kernel!(self, kernel => kernel.open_many(messages))
+    }
+}

@@ -1,0 +1,134 @@
+//! Any CPU: the constant-time, table-free AES of crate `aes` and GHASH of crate `ghash`.
+//!
+//! It is what the wide kernels are tested against and what runs where there are none. It picks no CPU instructions as
+//! long as the two `--cfg` of `.cargo/config.toml` are set; built as a dependency without them, the crates may pick the
+//! CPU's own AES, which changes its speed and nothing else.
+
+use aead::array::Array;
+use aead::consts::U16;
+use aead::inout::InOutBuf;
+use aes::Aes256;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use ghash::GHash;
+use ghash::universal_hash::UniversalHash;
+use zeroize::Zeroize;
+
+use super::Kernel;
+use crate::{Key, Nonce, Tag};
+
+type Block = Array<u8, U16>;
+
+/// Blocks of keystream a step: two batches of the 64-bit fixsliced AES.
+const STEP: usize = 8;
+
+pub(crate) struct Expanded {
+    /// Round keys; wiped on drop by `aes`.
+    cipher: Aes256,
+    /// Keyed with H, nothing hashed yet; wiped on drop by `polyval`.
+    hash: GHash,
+}
+
+impl Expanded {
+    pub(crate) fn new(key: &Key) -> Self {
+        let cipher = Aes256::new(key.expose().into());
+        let mut h = Block::default();
+        cipher.encrypt_block(&mut h);
+        let hash = GHash::new(&h);
+        h.zeroize();
+        Self { cipher, hash }
+    }
+
+    fn crypt(&self, seal: bool, j0: &[u8; 16], aad: &[u8], mut text: InOutBuf<'_, '_, u8>) -> Tag {
+        let mut hash = self.hash.clone();
+        hash.update_padded(aad);
+        if !seal {
+            hash.update_padded(text.get_in());
+        }
+        self.apply_keystream(j0, text.reborrow());
+        if seal {
+            hash.update_padded(text.get_out());
+        }
+        let mut lengths = Block::default();
+        lengths[..8].copy_from_slice(&bits(aad.len()));
+        lengths[8..].copy_from_slice(&bits(text.len()));
+        hash.update(&[lengths]);
+        let mut mask: Block = (*j0).into();
+        self.cipher.encrypt_block(&mut mask);
+        let mut tag: Tag = hash.finalize().into();
+        for (byte, mask) in tag.iter_mut().zip(&mask) {
+            *byte ^= mask;
+        }
+        mask.zeroize();
+        tag
+    }
+
+    /// CTR mode from inc32(J0): the last four bytes count, big-endian, and wrap among themselves.
+    fn apply_keystream(&self, j0: &[u8; 16], text: InOutBuf<'_, '_, u8>) {
+        let (prefix, start) = (&j0[..12], u32::from_be_bytes([j0[12], j0[13], j0[14], j0[15]]));
+        let mut counter = start;
+        let mut keystream = [[0; 16]; STEP];
+        let mut rest = text;
+        while !rest.is_empty() {
+            let length = rest.len().min(16 * STEP);
+            let blocks = &mut keystream[..length.div_ceil(16)];
+            for block in &mut *blocks {
+                counter = counter.wrapping_add(1);
+                block[..12].copy_from_slice(prefix);
+                block[12..].copy_from_slice(&counter.to_be_bytes());
+            }
+            self.cipher.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
+            let (mut step, after) = rest.split_at(length);
+            step.xor_in2out(&keystream.as_flattened()[..length]);
+            rest = after;
+        }
+        keystream.zeroize();
+    }
+}
+
+impl Kernel for Expanded {
+    fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        self.crypt(true, &j0(nonce), aad, text)
+    }
+
+    fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        self.crypt(false, &j0(nonce), aad, text)
+    }
+
+    fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        self.crypt(true, j0, aad, text)
+    }
+
+    fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        self.crypt(false, j0, aad, text)
+    }
+
+    fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
+        let mut hash = self.hash.clone();
+        hash.update_padded(nonce);
+        let mut lengths = Block::default();
+        lengths[8..].copy_from_slice(&bits(nonce.len()));
+        hash.update(&[lengths]);
+        hash.finalize().into()
+    }
+
+    fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
+        for block in blocks {
+            let mut cipher_block: Block = (*block).into();
+            self.cipher.encrypt_block(&mut cipher_block);
+            *block = cipher_block.into();
+            cipher_block.zeroize();
+        }
+    }
+}
+
+fn j0(nonce: &Nonce) -> [u8; 16] {
+    let mut j0 = [0; 16];
+    j0[..12].copy_from_slice(nonce);
+    j0[15] = 1;
+    j0
+}
+
+/// A length in bytes as GCM hashes it: in bits, 64 of them, big-endian.
+fn bits(length: usize) -> [u8; 8] {
+    (length as u64 * 8).to_be_bytes()
+}
