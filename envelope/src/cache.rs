@@ -1,0 +1,267 @@
+//! A permission: one connection's leave to use one table's keys, a snapshot of them, and the deadline.
+//!
+//! ```text
+//!             with_keys: one atomic read                      no keys: wait for one refresh, shared by all
+//! operation ------------------------------> snapshot <--------------------------------- refresh.rs
+//!     | first one after 300 s: rings              ^ wiped at 330 s, or at a definite no, by the timer
+//!     +------------------------------> timer -----+
+//! ```
+//!
+//! `active` is a flag that operations test before they set it. The timer clears it once, when a refresh is due; the
+//! operation that sets it again is the traffic that the refresh waits for. So an idle connection makes no call.
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use tablecrypt_os::fork_generation;
+
+use crate::keys::Keys;
+use crate::service::Inner;
+use crate::table::TableDescription;
+use crate::{Error, Result};
+
+/// The first pause before the KMS is asked again after a failure; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause while the table is locked. While keys live it is a sixth of the time that a refresh has, so
+/// that a KMS that comes back before the deadline is found.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Permission {
+    service: Arc<Inner>,
+    table: String,
+    /// The live keys, while there is a permission.
+    keys: ArcSwapOption<Keys>,
+    /// Whether there was an operation since a refresh became due.
+    active: AtomicBool,
+    /// The process whose timer watches this permission.
+    generation: AtomicU64,
+    state: Mutex<State>,
+    landed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    /// Whether a refresh is under way; there is never a second one.
+    in_flight: bool,
+    /// When the KMS call began that the live keys come from.
+    refreshed: Duration,
+    /// Whether the timer has cleared `active` since then.
+    due: bool,
+    failure: Option<Failure>,
+    /// Since when the KMS says a definite no.
+    inaccessible_since: Option<SystemTime>,
+}
+
+/// The KMS failed and has not answered well since.
+#[derive(Clone)]
+struct Failure {
+    error: Error,
+    since: SystemTime,
+    /// Before this nobody asks again.
+    retry: Duration,
+    pause: Duration,
+}
+
+/// What the timer is to do with a permission.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Due {
+    /// Nothing before this time.
+    Later(Duration),
+    /// Nothing before something else happens.
+    Nothing,
+    /// A refresh, on a thread that may block.
+    Refresh,
+}
+
+impl Permission {
+    pub(crate) fn new(service: &Arc<Inner>, table: &str) -> Arc<Self> {
+        Arc::new(Self {
+            service: Arc::clone(service),
+            table: table.to_owned(),
+            keys: ArcSwapOption::empty(),
+            active: AtomicBool::new(true),
+            generation: AtomicU64::new(0),
+            state: Mutex::default(),
+            landed: Condvar::new(),
+        })
+    }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Calls `f` with the live keys; waits for a refresh first if there are none.
+    #[inline]
+    pub(crate) fn with_keys<T>(self: &Arc<Self>, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
+        if self.generation.load(Ordering::Relaxed) != fork_generation() {
+            self.watch();
+        }
+        let snapshot = self.keys.load();
+        let Some(keys) = &*snapshot else {
+            drop(snapshot);
+            return f(&*self.unlock()?);
+        };
+        if !self.active.load(Ordering::Relaxed) {
+            self.wake();
+        }
+        f(keys)
+    }
+
+    /// The first operation since a refresh became due.
+    #[cold]
+    fn wake(&self) {
+        if !self.active.swap(true, Ordering::Relaxed) {
+            self.service.refresher.ring();
+        }
+    }
+
+    /// Has this process's timer watch the permission: at the first operation, and at the first after a fork, for a child
+    /// has its parent's keys and none of its threads.
+    #[cold]
+    fn watch(self: &Arc<Self>) {
+        let generation = fork_generation();
+        if self.generation.swap(generation, Ordering::Relaxed) != generation {
+            self.service.refresher.watch(self);
+        }
+    }
+
+    /// Waits for one refresh, which all callers that come at once share.
+    #[cold]
+    fn unlock(&self) -> Result<Arc<Keys>> {
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return Err(Error::Closed);
+            }
+            if let Some(keys) = self.keys.load_full() {
+                return Ok(keys);
+            }
+            if let Some(failure) = &state.failure
+                && self.service.clock.now() < failure.retry
+            {
+                return Err(failure.error.clone());
+            }
+            if !state.in_flight {
+                break;
+            }
+            state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.in_flight = true;
+        drop(state);
+        self.refresh()
+    }
+
+    /// Asks the KMS, and lands what it says. The caller has set `in_flight`; no lock is held over the call.
+    pub(crate) fn refresh(&self) -> Result<Arc<Keys>> {
+        let _landing = Landing(self);
+        let (began, date) = (self.service.clock.now(), self.service.clock.date());
+        let answer = self.service.unwrap_table(&self.table);
+        let mut state = self.state();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        match answer {
+            Ok(keys) => {
+                (state.refreshed, state.due) = (began, false);
+                (state.failure, state.inaccessible_since) = (None, None);
+                self.active.store(true, Ordering::Relaxed);
+                self.keys.store(Some(Arc::clone(&keys)));
+                tracing::debug!(table = self.table, "the KMS permits the table's key");
+                Ok(keys)
+            }
+            Err(refusal) => {
+                let before = state.failure.take();
+                let since = before.as_ref().map_or(date, |failure| failure.since);
+                let error = refusal.unwrap_or(Error::KeyUnavailable { since });
+                if !matches!(error, Error::KeyUnavailable { .. } | Error::Io { .. }) {
+                    // A definite no: locked at once.
+                    self.keys.store(None);
+                    state.inaccessible_since.get_or_insert(date);
+                }
+                let is_locked = self.keys.load().is_none();
+                let longest = if is_locked { LONGEST_PAUSE } else { self.service.refresh_within / 6 };
+                let pause = before.map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(longest));
+                let retry = self.service.clock.now() + pause;
+                tracing::warn!(table = self.table, %error, "the table's key was not refreshed");
+                state.failure = Some(Failure { error: error.clone(), since, retry, pause });
+                Err(error)
+            }
+        }
+    }
+
+    /// What is due at `now`; wipes the keys when the deadline has passed. Called by the timer only.
+    pub(crate) fn tick(&self, now: Duration) -> Due {
+        let mut state = self.state();
+        if self.keys.load().is_none() {
+            return Due::Nothing;
+        }
+        let (due, deadline) = (state.refreshed + self.service.refresh_every, state.refreshed + self.service.deadline());
+        if now >= deadline {
+            self.keys.store(None);
+            tracing::info!(table = self.table, "the permission has run out; the table's keys are wiped");
+            return Due::Nothing;
+        }
+        if now < due {
+            return Due::Later(due);
+        }
+        if !state.due {
+            state.due = true;
+            self.active.store(false, Ordering::Relaxed);
+        }
+        if state.in_flight || !self.active.load(Ordering::Relaxed) {
+            return Due::Later(deadline);
+        }
+        match &state.failure {
+            Some(failure) if now < failure.retry => Due::Later(failure.retry.min(deadline)),
+            _ => {
+                state.in_flight = true;
+                Due::Refresh
+            }
+        }
+    }
+
+    /// Ends the permission for good.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        self.keys.store(None);
+        self.landed.notify_all();
+    }
+
+    pub(crate) fn permitted_for(&self) -> Option<Duration> {
+        let state = self.state();
+        let deadline = state.refreshed + self.service.deadline();
+        self.keys.load().is_some().then(|| deadline.saturating_sub(self.service.clock.now()))
+    }
+
+    pub(crate) fn describe(&self) -> Result<TableDescription> {
+        let inaccessible_since = self.state().inaccessible_since;
+        Ok(TableDescription { inaccessible_since, ..self.service.describe_table(&self.table)? })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permission({})", self.table)
+    }
+}
+
+/// Ends a refresh, however it ends: a KMS that panics must not leave everybody waiting.
+struct Landing<'a>(&'a Permission);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.0.state().in_flight = false;
+        self.0.landed.notify_all();
+        self.0.service.refresher.ring();
+    }
+}

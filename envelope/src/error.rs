@@ -1,0 +1,141 @@
+//! What can go wrong, and who can put it right. The same in Rust, C and Python.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::kms::KmsError;
+
+/// Why a call failed. Unless a variant says otherwise nothing was written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The KMS denies this caller the use of the key; whoever writes the key's policy decides.
+    #[error("the KMS denies the use of the table's key; ask whoever writes the key's policy")]
+    AccessDenied,
+    /// The connection was closed; the caller opens another.
+    #[error("the connection is closed; open another")]
+    Closed,
+    /// A table's or index's name is not 1 to 255 of `A-Z a-z 0-9 _ - .`, or stands twice; the caller chooses another.
+    #[error("the name {name:?} cannot be used: a name is 1 to 255 of A-Z a-z 0-9 _ - . and stands once")]
+    InvalidName {
+        /// The name.
+        name: String,
+    },
+    /// A file cannot be read or written; whoever owns the machine repairs that.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The KMS key is disabled; its administrator enables it.
+    #[error("the table's KMS key is disabled; its administrator can enable it")]
+    KeyDisabled,
+    /// The table's key file is damaged, forged, or unreadable to its KMS key; restore it or the one before it.
+    #[error("the key file {path} is damaged or not this table's; restore it, or the one before it", path = path.display())]
+    KeyFileCorrupt {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The KMS has no such key: it was never made, or it is destroyed.
+    #[error("the KMS has no such key; it was never made there, or it is destroyed")]
+    KeyNotFound,
+    /// The KMS key waits for its destruction; its administrator can still cancel that.
+    #[error("the table's KMS key is pending deletion; its administrator can still cancel that")]
+    KeyPendingDeletion,
+    /// The KMS cannot be reached, and the last permission has run out; try again when it is back.
+    #[error("the KMS has failed since {since:?} and the last permission has run out; try again when it is back")]
+    KeyUnavailable {
+        /// The first failure of those that have not ended yet.
+        since: SystemTime,
+    },
+    /// The table has no structure of this name; the caller names one that its spec had.
+    #[error("the table has no such structure: {name}")]
+    NoSuchStructure {
+        /// Its name.
+        name: String,
+    },
+    /// There is no table of this name; the caller creates it or names another.
+    #[error("there is no table {table:?}")]
+    NoSuchTable {
+        /// Its name.
+        table: String,
+    },
+    /// The operating system gave no random bytes; whoever owns the machine repairs that.
+    #[error("the operating system gives no random bytes")]
+    NoRandom,
+    /// The output buffer is too short; the caller gives one of `needed` bytes.
+    #[error("the output buffer is too short: {needed} bytes are needed")]
+    OutputTooShort {
+        /// How many bytes it takes.
+        needed: usize,
+    },
+    /// The output lies partly over the input; the caller gives the same place or another one.
+    #[error("the output buffer lies partly over the input")]
+    Overlap,
+    /// There is a table of this name already; the caller opens it or chooses another name.
+    #[error("there is a table {table:?} already")]
+    TableExists {
+        /// Its name.
+        table: String,
+    },
+    /// The text or its context is longer than AES-256-GCM allows; the caller splits it.
+    #[error("the text or its context is longer than AES-256-GCM allows")]
+    TooLong,
+    /// The record is shorter than any record; whoever stored it lost its end.
+    #[error("the record is cut short")]
+    Truncated,
+    /// The record is not what was sealed here with this context: changed, moved, or of another table or structure.
+    /// The output was cleared.
+    #[error("the record is not what was sealed here: it was changed, or moved, or its context is another")]
+    Unauthentic,
+    /// The record names a data key that this structure does not have; it is another's, or its key was dropped.
+    #[error("the record's data key {number} is none of this structure's")]
+    UnknownKey {
+        /// The number in the record.
+        number: u32,
+    },
+    /// The record or key file is of a version that this library does not know; take a newer one.
+    #[error("version {version} is not known to this library")]
+    UnknownVersion {
+        /// The version that it says.
+        version: u32,
+    },
+    /// The key file is of another table or subscriber: its root key was wrapped with another encryption context.
+    #[error("the key file is another table's or subscriber's: the encryption context differs")]
+    WrongContext,
+}
+
+impl Error {
+    /// What the KMS's error means for a table whose key file is at `path`; None if it may pass by itself.
+    pub(crate) fn from_kms(error: KmsError, path: impl FnOnce() -> PathBuf) -> Option<Self> {
+        match error {
+            KmsError::AccessDenied => Some(Self::AccessDenied),
+            KmsError::Disabled => Some(Self::KeyDisabled),
+            KmsError::Invalid => Some(Self::KeyFileCorrupt { path: path() }),
+            KmsError::Io(source) => Some(Self::Io { path: "the local KMS".into(), source }),
+            KmsError::NotFound => Some(Self::KeyNotFound),
+            KmsError::PendingDeletion => Some(Self::KeyPendingDeletion),
+            KmsError::WrongContext => Some(Self::WrongContext),
+            KmsError::Internal | KmsError::Throttled | KmsError::Unreachable => None,
+        }
+    }
+
+    /// An error of the file system at `path`.
+    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io { path: path.into(), source: Arc::new(source) }
+    }
+}
+
+impl From<tablecrypt_core::Error> for Error {
+    fn from(error: tablecrypt_core::Error) -> Self {
+        match error {
+            tablecrypt_core::Error::TooLong => Self::TooLong,
+            tablecrypt_core::Error::Truncated => Self::Truncated,
+            _ => Self::Unauthentic,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Root keys and data keys: the only code that wraps or unwraps, and the only place that live keys are built.
+
+use core::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tablecrypt_core::{InOutBuf, KEY, Key, PREFIX, TAG, XNONCE, XNonce, Xaes256Gcm};
+use zeroize::Zeroizing;
+
+use crate::keyfile::{KeyFile, StructureEntry};
+use crate::record::{self, TEXT_AT};
+use crate::session::{Readers, Writer};
+use crate::table::StructureName;
+use crate::{Error, Result};
+
+/// The length of a wrapped data key: nonce, key, tag.
+pub(crate) const WRAPPED: usize = XNONCE + KEY + TAG;
+
+/// A table's root key: it wraps the data keys and authenticates the key file. Both keys are derived from it
+/// (HKDF-Expand), so that no key does two things; the root key itself is not kept.
+pub(crate) struct RootKey {
+    wrapping: Xaes256Gcm,
+    mac: Zeroizing<[u8; KEY]>,
+}
+
+impl RootKey {
+    pub(crate) fn new(root: &Key) -> Self {
+        let wrapping = Key::from(&*expand(root, b"tablecrypt v1 wrap"));
+        Self { wrapping: Xaes256Gcm::new(&wrapping), mac: expand(root, b"tablecrypt v1 key file") }
+    }
+
+    /// A new random data key, wrapped for this place of this table.
+    pub(crate) fn new_data_key(&self, table: &[u8; 16], name: &StructureName, number: u32) -> Result<[u8; WRAPPED]> {
+        let key = Key::fill_with(|bytes| getrandom::fill(bytes)).map_err(|_| Error::NoRandom)?;
+        let mut nonce = XNonce::default();
+        getrandom::fill(&mut nonce).map_err(|_| Error::NoRandom)?;
+        let mut wrapped = [0; WRAPPED];
+        wrapped[..XNONCE].copy_from_slice(&nonce);
+        self.wrapping.seal(&nonce, &place(table, name, number), key.expose(), &mut wrapped[XNONCE..])?;
+        Ok(wrapped)
+    }
+
+    fn unwrap_data_key(&self, table: &[u8; 16], name: &StructureName, number: u32, wrapped: &[u8]) -> Result<Key> {
+        let (nonce, sealed) = wrapped.split_first_chunk().ok_or(Error::Truncated)?;
+        Key::fill_with(|bytes| self.wrapping.open(nonce, &place(table, name, number), sealed, bytes))
+            .map_err(Error::from)
+    }
+
+    /// The MAC of a key file's bytes.
+    pub(crate) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
+        hmac(&self.mac).chain_update(bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether `mac` is the MAC of `bytes`; its time does not tell where they differ.
+    pub(crate) fn is_mac(&self, bytes: &[u8], mac: &[u8; 32]) -> bool {
+        hmac(&self.mac).chain_update(bytes).verify(mac.into()).is_ok()
+    }
+}
+
+/// HKDF-Expand with SHA-256 (RFC 5869 section 2.3), 32 bytes: one block.
+fn expand(root: &Key, info: &[u8]) -> Zeroizing<[u8; KEY]> {
+    Zeroizing::new(hmac(root.expose()).chain_update(info).chain_update([1]).finalize().into_bytes().into())
+}
+
+fn hmac(key: &[u8; KEY]) -> Hmac<Sha256> {
+    // HMAC pads a key to a block with zeros by itself; a whole block makes that infallible.
+    let mut block = Zeroizing::new([0; 64]);
+    block[..KEY].copy_from_slice(key);
+    Hmac::new((&*block).into())
+}
+
+/// What a wrapped data key is bound to, so that it cannot stand for another: the AAD of its wrapping.
+fn place(table: &[u8; 16], name: &StructureName, number: u32) -> Vec<u8> {
+    let (kind, text) = match name {
+        StructureName::Base => (0, ""),
+        StructureName::Local(name) => (1, name.as_str()),
+        StructureName::Global(name) => (2, name.as_str()),
+    };
+    let mut place = b"tablecrypt v1 data key\0".to_vec();
+    place.extend_from_slice(table);
+    place.push(kind);
+    place.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    place.extend_from_slice(text.as_bytes());
+    place.extend_from_slice(&number.to_be_bytes());
+    place
+}
+
+/// The live keys of a table: what a permission's snapshot points to. Wiped when its last holder lets go.
+pub(crate) struct Keys {
+    /// The MAC of the key file that they came from: equal MACs under one root key are equal files.
+    pub(crate) mac: [u8; 32],
+    structures: Vec<StructureKeys>,
+}
+
+/// The data keys of one structure, of all generations.
+pub(crate) struct StructureKeys {
+    id: u32,
+    name: StructureName,
+    /// The generation that seals.
+    current: DataKey,
+    /// Those that only open.
+    former: Vec<DataKey>,
+}
+
+impl Keys {
+    /// Unwraps all data keys of an authenticated key file.
+    pub(crate) fn unwrap(root: &RootKey, file: &KeyFile, mac: [u8; 32]) -> Result<Self> {
+        let structures = file.structures.iter().map(|entry| StructureKeys::unwrap(root, &file.table_id, entry));
+        Ok(Self { mac, structures: structures.collect::<Result<_>>()? })
+    }
+
+    #[inline]
+    pub(crate) fn structure(&self, id: u32) -> Option<&StructureKeys> {
+        self.structures.iter().find(|structure| structure.id == id)
+    }
+
+    pub(crate) fn structures(&self) -> impl Iterator<Item = (u32, &StructureName)> {
+        self.structures.iter().map(|structure| (structure.id, &structure.name))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(..)")
+    }
+}
+
+impl StructureKeys {
+    fn unwrap(root: &RootKey, table: &[u8; 16], entry: &StructureEntry) -> Result<Self> {
+        let mut keys = Vec::with_capacity(entry.data_keys.len());
+        for key in &entry.data_keys {
+            let data_key = root.unwrap_data_key(table, &entry.name, key.number, &key.wrapped)?;
+            keys.push(DataKey::new(key.number, &data_key));
+        }
+        // The last generation seals. A structure without a data key cannot exist: `keyfile` refuses one.
+        let current = keys.pop().ok_or(Error::Unauthentic)?;
+        Ok(Self { id: entry.id, name: entry.name.clone(), current, former: keys })
+    }
+
+    /// Seals into `record`, whose length is the text's and [`record::OVERHEAD`]; the text is `text`, or stands in its place.
+    #[inline]
+    pub(crate) fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
+        self.current.seal(context, text, record)
+    }
+
+    /// Opens `record` into `out`, which has the text's length.
+    #[inline]
+    pub(crate) fn open(&self, context: &[u8], record: &[u8], out: &mut [u8]) -> Result<()> {
+        let parts = record::parse(record)?;
+        let text = InOutBuf::new(parts.text, out).map_err(|_| Error::OutputTooShort { needed: parts.text.len() })?;
+        self.key(parts.number)?.open(parts.prefix, parts.rest, context, text, parts.tag)
+    }
+
+    /// Opens `record` where it stands: its text takes the ciphertext's place.
+    pub(crate) fn open_in_place(&self, context: &[u8], record: &mut [u8]) -> Result<()> {
+        let parts = record::parse(record)?;
+        let (number, prefix, rest, tag) = (parts.number, *parts.prefix, *parts.rest, *parts.tag);
+        let end = record.len() - TAG;
+        self.key(number)?.open(&prefix, &rest, context, InOutBuf::from(&mut record[TEXT_AT..end]), &tag)
+    }
+
+    #[inline]
+    fn key(&self, number: u32) -> Result<&DataKey> {
+        if self.current.number == number {
+            return Ok(&self.current);
+        }
+        self.former.iter().find(|key| key.number == number).ok_or(Error::UnknownKey { number })
+    }
+}
+
+/// A data key: one structure's, one generation's.
+struct DataKey {
+    number: u32,
+    key: Xaes256Gcm,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl DataKey {
+    fn new(number: u32, key: &Key) -> Self {
+        Self { number, key: Xaes256Gcm::new(key), writer: Writer::default(), readers: Readers::default() }
+    }
+
+    #[inline]
+    fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
+        let length = record.len() - record::OVERHEAD;
+        self.writer.with_nonce(&self.key, length, |cipher, prefix, rest| {
+            let (head, body) = record.split_at_mut(TEXT_AT);
+            let (body, tag) = body.split_at_mut(length);
+            let text = match text {
+                Some(text) => InOutBuf::new(text, body).map_err(|_| Error::OutputTooShort { needed: text.len() })?,
+                None => InOutBuf::from(body),
+            };
+            let sealed = record::with_aad(self.number, context, |aad| cipher.seal_inout(rest, aad, text))?;
+            head[..8].copy_from_slice(&record::header(self.number));
+            head[8..8 + PREFIX].copy_from_slice(prefix);
+            head[8 + PREFIX..].copy_from_slice(rest);
+            tag.copy_from_slice(&sealed);
+            Ok(())
+        })?
+    }
+
+    #[inline]
+    fn open(
+        &self,
+        prefix: &[u8; PREFIX],
+        rest: &tablecrypt_core::Nonce,
+        context: &[u8],
+        text: InOutBuf<'_, '_, u8>,
+        tag: &tablecrypt_core::Tag,
+    ) -> Result<()> {
+        self.readers.with_key(&self.key, prefix, |cipher| {
+            record::with_aad(self.number, context, |aad| cipher.open_inout(rest, aad, text, tag)).map_err(Error::from)
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! The log of every call: one line of JSON each, in `audit.jsonl`.
+//!
+//! It says who asked for what, and how that ended; no key is in it. It is not authenticated: who can write the folder
+//! can write the log.
+
+use core::fmt;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::date;
+use super::folder::{FileError, LockedFolder, at, private, sync};
+use super::key::random_id;
+use crate::kms::{EncryptionContext, KmsError};
+
+/// One line of the audit log of a [`LocalKms`](super::LocalKms): a call, or the destruction of a key that was due.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// When, by the clock of the process that called; in the file as RFC 3339.
+    #[serde(with = "date")]
+    pub time: SystemTime,
+    /// A UUID of this call alone. A second line with it corrects the first: the change, once logged, could not be made.
+    pub request: String,
+    /// The process that called.
+    pub pid: u32,
+    /// What it asked for.
+    pub operation: Operation,
+    /// The ARN of the key; or what the caller named it, where there is no such key; none for a list.
+    pub key: Option<String>,
+    /// [`Operation::ReEncrypt`] only: the key to wrap under, named as in `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The alias that was created, deleted or ensured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The encryption context; empty for calls that have none.
+    pub context: BTreeMap<String, String>,
+    /// `ok`, or the name of the [`KmsError`].
+    pub outcome: String,
+}
+
+impl AuditEntry {
+    /// The entry of a call that goes well, under a new request id.
+    pub(super) fn new(
+        operation: Operation,
+        key: Option<&str>,
+        context: Option<&EncryptionContext>,
+        time: SystemTime,
+    ) -> Result<Self, KmsError> {
+        let pairs = context.into_iter().flat_map(EncryptionContext::iter);
+        Ok(Self {
+            time,
+            request: random_id()?.to_string(),
+            pid: std::process::id(),
+            operation,
+            key: key.map(Into::into),
+            to: None,
+            alias: None,
+            context: pairs.map(|(name, value)| (name.into(), value.into())).collect(),
+            outcome: outcome(&Ok(())).into(),
+        })
+    }
+}
+
+/// What a call asked for, in the words of AWS KMS.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub enum Operation {
+    /// A deletion was called off.
+    CancelKeyDeletion,
+    /// An alias was made.
+    CreateAlias,
+    /// A key was made, and the alias that was to name one with it.
+    CreateKey,
+    /// A wrapped key was unwrapped.
+    Decrypt,
+    /// An alias was removed.
+    DeleteAlias,
+    /// A key whose deletion date had come was destroyed. Nobody calls this; the next call that meets the key does it.
+    DeleteKey,
+    /// A key was looked up.
+    DescribeKey,
+    /// A key was disabled.
+    DisableKey,
+    /// A key was enabled.
+    EnableKey,
+    /// A data key was made.
+    GenerateDataKey,
+    /// The aliases were listed.
+    ListAliases,
+    /// The keys were listed.
+    ListKeys,
+    /// A wrapped key was wrapped under another KMS key.
+    ReEncrypt,
+    /// A key was scheduled for deletion.
+    ScheduleKeyDeletion,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// The name of a call's end.
+pub(super) fn outcome<T>(result: &Result<T, KmsError>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(error) => match error {
+            KmsError::AccessDenied => "AccessDenied",
+            KmsError::Disabled => "Disabled",
+            KmsError::Internal => "Internal",
+            KmsError::Invalid => "Invalid",
+            KmsError::Io(_) => "Io",
+            KmsError::NotFound => "NotFound",
+            KmsError::PendingDeletion => "PendingDeletion",
+            KmsError::Throttled => "Throttled",
+            KmsError::Unreachable => "Unreachable",
+            KmsError::WrongContext => "WrongContext",
+        },
+    }
+}
+
+/// Adds a line and syncs it; a line that does not fit is taken back.
+pub(super) fn append(folder: &LockedFolder<'_>, entry: &AuditEntry) -> Result<(), KmsError> {
+    let path = folder.path_of(AUDIT);
+    let mut line = serde_json::to_vec(entry).map_err(|_| FileError::Malformed { path: path.clone() })?;
+    line.push(b'\n');
+    let file = private().read(true).append(true).create(true).open(&path).map_err(at(&path))?;
+    let end = file.metadata().map_err(at(&path))?.len();
+    if is_torn(&file, end).map_err(at(&path))? {
+        line.insert(0, b'\n');
+    }
+    if let Err(error) = write_whole(&file, &line) {
+        // If this fails too, the line is torn, and readers skip it.
+        let _ = file.set_len(end);
+        return Err(at(&path)(error));
+    }
+    if end == 0 { path.parent().map_or(Ok(()), sync) } else { Ok(()) }
+}
+
+/// Every entry, the oldest first. Skips what a crash cut off: the start of a line, or the zeros of a write that was lost.
+pub(super) fn read(folder: &LockedFolder<'_>) -> Result<Vec<AuditEntry>, KmsError> {
+    let Some(bytes) = folder.read(AUDIT)? else {
+        return Ok(Vec::new());
+    };
+    let mut entries = Vec::new();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(entry) => entries.push(entry),
+            Err(error) if error.is_eof() || line.contains(&0) => {}
+            Err(_) => return Err(FileError::Malformed { path: folder.path_of(AUDIT) }.into()),
+        }
+    }
+    Ok(entries)
+}
+
+/// Whether the last line, which a crash cut, has no end.
+fn is_torn(file: &File, end: u64) -> io::Result<bool> {
+    let mut last = [0];
+    Ok(end > 0 && file.read_at(&mut last, end - 1)? == 1 && last != *b"\n")
+}
+
+/// One write(2), so that a line is whole or taken back.
+fn write_whole(mut file: &File, line: &[u8]) -> io::Result<()> {
+    let written = loop {
+        match file.write(line) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            written => break written?,
+        }
+    };
+    if written < line.len() {
+        return Err(ErrorKind::StorageFull.into());
+    }
+    file.sync_data()
+}
+
+const AUDIT: &str = "audit.jsonl";

@@ -1,0 +1,56 @@
+//! Encryption at rest for tables: a key hierarchy under a KMS key, and records sealed at the speed of the hardware.
+//!
+//! ```text
+//! KMS key   in the KMS; alias/tablecrypt/default, or one that the table names      kms/
+//!  wraps    root key    one a table, kept wrapped in the table's key file          keyfile.rs  store.rs
+//!   wraps   data keys   one a structure (base table, index) and generation         keys.rs
+//!    derive session keys, which seal records                                       session.rs  record.rs
+//!
+//! Service -> Connection -> Table -> Structure::{seal, open}                        what a caller meets
+//!                            |
+//!                        Permission   a snapshot of live keys, and its deadline    cache.rs
+//!                            ^
+//!                        refresh      one real KMS Decrypt every five minutes      refresh.rs
+//! ```
+//!
+//! ```
+//! use tablecrypt::{Service, TableSpec};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let service = Service::local(folder.path())?;
+//! service.create_table(&TableSpec::new("flights").local("by-delay").global("by-tail"))?;
+//!
+//! let connection = service.connect();
+//! let flights = connection.open_table("flights")?;
+//! let record = flights.base().seal(b"2013-01-01/UA/1545/EWR", b"an item")?;
+//! assert_eq!(flights.base().open(b"2013-01-01/UA/1545/EWR", &record)?, b"an item");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod cache;
+pub mod clock;
+mod connection;
+mod error;
+mod keyfile;
+mod keys;
+pub mod kms;
+mod record;
+mod refresh;
+mod service;
+mod session;
+pub mod store;
+mod structure;
+mod table;
+
+pub use connection::Connection;
+pub use error::Error;
+pub use record::OVERHEAD;
+pub use service::{DEFAULT_KEY_ALIAS, Service, ServiceBuilder};
+pub use structure::Structure;
+pub use table::{KeyStatus, StructureName, Table, TableDescription, TableSpec};
+pub use tablecrypt_core as core;
+
+/// What every call here gives that can fail.
+pub type Result<T, E = Error> = ::core::result::Result<T, E>;

@@ -1,0 +1,76 @@
+//! The sealed record's bytes, and what of them is authenticated. No keys here.
+//!
+//! ```text
+//! 1 version | 3 zero | 4 key number | 24 nonce | n ciphertext | 16 tag          48 bytes over the text
+//! AAD = the first 8 bytes, then the caller's context (an item's key; a page's file and number), which is not stored
+//! ```
+//!
+//! A record is plain XAES-256-GCM: docs/FORMAT.md.
+
+use tablecrypt_core::{NONCE, Nonce, PREFIX, TAG, Tag, XNONCE};
+
+use crate::{Error, Result};
+
+/// How many bytes longer a record is than its text.
+pub const OVERHEAD: usize = TEXT_AT + TAG;
+
+/// Where the text begins.
+pub(crate) const TEXT_AT: usize = HEADER + XNONCE;
+
+const HEADER: usize = 8;
+const VERSION: u8 = 1;
+
+/// The length of the record of a text, or TooLong where that is no `usize`.
+pub(crate) fn sealed_length(text: usize) -> Result<usize> {
+    text.checked_add(OVERHEAD).ok_or(Error::TooLong)
+}
+
+/// The eight bytes that a record of this data key begins with.
+pub(crate) fn header(number: u32) -> [u8; HEADER] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [VERSION, 0, 0, 0, a, b, c, d]
+}
+
+/// A record taken apart.
+pub(crate) struct Parts<'a> {
+    pub(crate) number: u32,
+    pub(crate) prefix: &'a [u8; PREFIX],
+    pub(crate) rest: &'a Nonce,
+    pub(crate) text: &'a [u8],
+    pub(crate) tag: &'a Tag,
+}
+
+/// Takes a record apart; what it says is not authenticated yet.
+pub(crate) fn parse(record: &[u8]) -> Result<Parts<'_>> {
+    if let Some(version) = record.first().filter(|version| **version != VERSION) {
+        return Err(Error::UnknownVersion { version: u32::from(*version) });
+    }
+    let (header, record) = record.split_first_chunk::<HEADER>().ok_or(Error::Truncated)?;
+    let (prefix, record) = record.split_first_chunk::<PREFIX>().ok_or(Error::Truncated)?;
+    let (rest, record) = record.split_first_chunk::<NONCE>().ok_or(Error::Truncated)?;
+    let (text, tag) = record.split_last_chunk::<TAG>().ok_or(Error::Truncated)?;
+    let [version, zeros @ .., a, b, c, d] = *header;
+    if zeros != [0; 3] {
+        return Err(Error::UnknownVersion { version: u32::from_be_bytes([version, zeros[0], zeros[1], zeros[2]]) });
+    }
+    Ok(Parts { number: u32::from_be_bytes([a, b, c, d]), prefix, rest, text, tag })
+}
+
+/// Calls `f` with the AAD: the header, then the context. No allocation up to 248 bytes of context.
+#[inline]
+pub(crate) fn with_aad<T>(number: u32, context: &[u8], f: impl FnOnce(&[u8]) -> T) -> T {
+    #[inline]
+    fn on_stack<const N: usize, T>(header: [u8; HEADER], context: &[u8], f: impl FnOnce(&[u8]) -> T) -> T {
+        let mut aad = [0; N];
+        let length = HEADER + context.len();
+        aad[..HEADER].copy_from_slice(&header);
+        aad[HEADER..length].copy_from_slice(context);
+        f(&aad[..length])
+    }
+    let header = header(number);
+    match context.len() {
+        0..=56 => on_stack::<64, T>(header, context, f),
+        57..=248 => on_stack::<256, T>(header, context, f),
+        _ => f(&[&header, context].concat()),
+    }
+}

@@ -1,0 +1,176 @@
+//! The five-minute clock: a timer that knows when each permission is due, and workers that call the KMS.
+//!
+//! ```text
+//! timer     one thread; sleeps until the next permission is due, wipes those past their deadline, never blocks
+//! workers   a few threads; each makes one KMS call at a time, so that a slow KMS delays no deadline
+//! ```
+//!
+//! Both start with the first permission and end with the service. After a fork the child starts its own.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+
+use tablecrypt_os::fork_generation;
+
+use crate::cache::{Due, Permission};
+use crate::clock::{Alarm, Clock};
+
+/// KMS calls under way at once in the background, for all tables and connections of a service.
+const WORKERS: usize = 4;
+
+/// The timer and the workers of a service.
+#[derive(Debug)]
+pub(crate) struct Refresher {
+    clock: Arc<dyn Clock>,
+    shared: Mutex<Option<Arc<Shared>>>,
+}
+
+/// What the threads share with those who ring.
+#[derive(Debug)]
+struct Shared {
+    /// The process that these threads run in.
+    generation: u64,
+    clock: Arc<dyn Clock>,
+    timer: Alarm,
+    workers: [Alarm; WORKERS],
+    queues: Mutex<Queues>,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    stopped: bool,
+    watched: Vec<Weak<Permission>>,
+    to_refresh: VecDeque<Arc<Permission>>,
+}
+
+impl Refresher {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, shared: Mutex::new(None) }
+    }
+
+    /// Watches a permission until its last holder drops it.
+    pub(crate) fn watch(&self, permission: &Arc<Permission>) {
+        let shared = self.started();
+        shared.queues().watched.push(Arc::downgrade(permission));
+        shared.clock.ring(&shared.timer);
+    }
+
+    /// Has the timer look at all permissions.
+    pub(crate) fn ring(&self) {
+        if let Some(shared) = &*self.shared() {
+            shared.clock.ring(&shared.timer);
+        }
+    }
+
+    /// The threads of this process, started if they are not.
+    fn started(&self) -> Arc<Shared> {
+        let mut slot = self.shared();
+        match &*slot {
+            Some(shared) if shared.generation == fork_generation() => Arc::clone(shared),
+            _ => {
+                let shared = Arc::new(Shared {
+                    generation: fork_generation(),
+                    clock: Arc::clone(&self.clock),
+                    timer: self.clock.alarm(),
+                    workers: [(); WORKERS].map(|()| self.clock.alarm()),
+                    queues: Mutex::default(),
+                });
+                shared.start();
+                *slot = Some(Arc::clone(&shared));
+                shared
+            }
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Option<Arc<Shared>>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Refresher {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared().take() {
+            shared.queues().stopped = true;
+            shared.ring_all();
+        }
+    }
+}
+
+impl Shared {
+    fn start(self: &Arc<Self>) {
+        // Rung before they run, so that a virtual clock waits for threads that have not come so far yet.
+        self.ring_all();
+        let shared = Arc::clone(self);
+        let timer = thread::Builder::new().name("tablecrypt-timer".to_owned()).spawn(move || shared.run_timer());
+        let workers = (0..WORKERS).map(|worker| {
+            let shared = Arc::clone(self);
+            let name = format!("tablecrypt-kms-{worker}");
+            thread::Builder::new().name(name).spawn(move || shared.run_worker(&shared.workers[worker]))
+        });
+        for thread in [timer].into_iter().chain(workers) {
+            if let Err(error) = thread {
+                // Without the timer nothing would be wiped in time.
+                panic!("tablecrypt cannot start the threads that watch deadlines: {error}");
+            }
+        }
+    }
+
+    fn ring_all(&self) {
+        self.clock.ring(&self.timer);
+        self.workers.iter().for_each(|worker| self.clock.ring(worker));
+    }
+
+    fn run_timer(&self) {
+        loop {
+            let watched = {
+                let mut queues = self.queues();
+                if queues.stopped {
+                    break;
+                }
+                queues.watched.retain(|permission| permission.strong_count() > 0);
+                queues.watched.clone()
+            };
+            let next = watched.iter().filter_map(Weak::upgrade).filter_map(|permission| self.tick(permission)).min();
+            self.clock.wait(&self.timer, next);
+        }
+        self.clock.retire(&self.timer);
+    }
+
+    /// Does what is due for one permission, and says when to look again.
+    fn tick(&self, permission: Arc<Permission>) -> Option<Duration> {
+        match permission.tick(self.clock.now()) {
+            Due::Later(time) => Some(time),
+            Due::Nothing => None,
+            Due::Refresh => {
+                self.queues().to_refresh.push_back(permission);
+                self.workers.iter().for_each(|worker| self.clock.ring(worker));
+                // The landing rings, and what is due then is seen then; the deadline must not wait for that.
+                Some(self.clock.now() + Duration::from_secs(1))
+            }
+        }
+    }
+
+    fn run_worker(&self, alarm: &Alarm) {
+        loop {
+            let next = {
+                let mut queues = self.queues();
+                if queues.stopped {
+                    break;
+                }
+                queues.to_refresh.pop_front()
+            };
+            match next {
+                // Its error is kept in the permission and told to whoever asks there.
+                Some(permission) => drop(permission.refresh()),
+                None => self.clock.wait(alarm, None),
+            }
+        }
+        self.clock.retire(alarm);
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

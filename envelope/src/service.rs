@@ -1,0 +1,313 @@
+//! The front door: a KMS, a store of key files and a clock, from which tables are created and connections made.
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::SystemTime;
+
+use uuid::Uuid;
+
+use crate::clock::{Clock, SystemClock};
+use crate::connection::Connection;
+use crate::keyfile::{DataKeyEntry, KeyFile, StructureEntry};
+use crate::keys::{Keys, RootKey};
+use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
+use crate::refresh::Refresher;
+use crate::store::{FolderStore, KeyStore};
+use crate::table::{KeyStatus, Table, TableDescription, TableSpec, check_name};
+use crate::{Error, Result};
+
+/// The alias of the service default key: the KMS key of every table that names none.
+pub const DEFAULT_KEY_ALIAS: &str = "alias/tablecrypt/default";
+
+const DEFAULT_KEY_DESCRIPTION: &str = "Default key that protects Tablecrypt's tables when no other key is named";
+const REFRESH_EVERY: Duration = Duration::from_secs(300);
+const REFRESH_WITHIN: Duration = Duration::from_secs(30);
+const SUBSCRIBER: &str = "default";
+
+/// Tables under a KMS. Clone it freely and use it from any thread.
+#[derive(Clone, Debug)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+impl Service {
+    /// A service on embedded defaults: a [`LocalKms`] in `folder/kms`, key files in `folder/tables`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn local(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let (kms, tables) = (folder.join("kms"), folder.join("tables"));
+        let kms = LocalKms::open(&kms).map_err(|error| match error {
+            KmsError::Io(source) => Error::Io { path: kms, source },
+            _ => Error::AccessDenied,
+        })?;
+        let store = FolderStore::open(&tables).map_err(|error| Error::io(tables, error))?;
+        Ok(Self::builder(Arc::new(kms), Arc::new(store)).build())
+    }
+
+    /// A service over any KMS and any store.
+    #[must_use]
+    pub fn builder(kms: Arc<dyn Kms>, store: Arc<dyn KeyStore>) -> ServiceBuilder {
+        ServiceBuilder {
+            kms,
+            store,
+            clock: Arc::new(SystemClock),
+            subscriber: SUBSCRIBER.to_owned(),
+            default_key: DEFAULT_KEY_ALIAS.to_owned(),
+            refresh_every: REFRESH_EVERY,
+            refresh_within: REFRESH_WITHIN,
+        }
+    }
+
+    /// The ARN of the service default key, which is created if it is missing. [`Service::create_table`] does this by
+    /// itself when it has to.
+    ///
+    /// # Errors
+    /// [`Error::AccessDenied`], [`Error::KeyUnavailable`].
+    pub fn default_key(&self) -> Result<String> {
+        self.inner.default_key()
+    }
+
+    /// Creates a table's keys: one KMS call, or two more if the default key is missing. All structures of the spec are
+    /// encrypted from then on; there is no table without. However the call ends, the table is there or is not.
+    ///
+    /// # Errors
+    /// [`Error::TableExists`], [`Error::InvalidName`], [`Error::Io`], [`Error::NoRandom`]; [`Error::AccessDenied`],
+    /// [`Error::KeyDisabled`], [`Error::KeyNotFound`], [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`].
+    pub fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {
+        self.inner.create_table(spec)
+    }
+
+    /// A new client connection. It costs nothing before it opens a table.
+    #[must_use]
+    pub fn connect(&self) -> Connection {
+        Connection::new(Arc::clone(&self.inner))
+    }
+
+    /// Opens a table over a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Connection::open_table`].
+    pub fn open_table(&self, table: &str) -> Result<Table> {
+        self.connect().open_table(table)
+    }
+
+    /// What a table's key file says, without asking the KMS; so nothing proves yet that nobody changed it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`], [`Error::InvalidName`], [`Error::KeyFileCorrupt`], [`Error::UnknownVersion`],
+    /// [`Error::Io`].
+    pub fn describe_table(&self, table: &str) -> Result<TableDescription> {
+        check_name(table)?;
+        self.inner.describe_table(table)
+    }
+
+    /// The names of all tables, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn tables(&self) -> Result<Vec<String>> {
+        self.inner.store.tables().map_err(|error| Error::io(self.inner.store.path(""), error))
+    }
+}
+
+/// A [`Service`] with settings of its own.
+#[derive(Debug)]
+pub struct ServiceBuilder {
+    kms: Arc<dyn Kms>,
+    store: Arc<dyn KeyStore>,
+    clock: Arc<dyn Clock>,
+    subscriber: String,
+    default_key: String,
+    refresh_every: Duration,
+    refresh_within: Duration,
+}
+
+impl ServiceBuilder {
+    /// Takes the time from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Whose tables they are: the value of `tablecrypt:subscriber` in every encryption context. `default` unless set.
+    #[must_use]
+    pub fn subscriber(mut self, subscriber: impl Into<String>) -> Self {
+        self.subscriber = subscriber.into();
+        self
+    }
+
+    /// The alias of the service default key. [`DEFAULT_KEY_ALIAS`] unless set.
+    #[must_use]
+    pub fn default_key(mut self, alias: impl Into<String>) -> Self {
+        self.default_key = alias.into();
+        self
+    }
+
+    /// How old a permission is when traffic has it refreshed (300 s unless set), and how long that may take before the
+    /// keys are wiped (30 s).
+    #[must_use]
+    pub const fn refresh(mut self, every: Duration, within: Duration) -> Self {
+        (self.refresh_every, self.refresh_within) = (every, within);
+        self
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn build(self) -> Service {
+        Service {
+            inner: Arc::new(Inner {
+                refresher: Refresher::new(Arc::clone(&self.clock)),
+                kms: self.kms,
+                store: self.store,
+                clock: self.clock,
+                subscriber: self.subscriber,
+                default_key: self.default_key,
+                refresh_every: self.refresh_every,
+                refresh_within: self.refresh_within,
+                live: Mutex::default(),
+            }),
+        }
+    }
+}
+
+/// What a service and everything that came from it share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    kms: Arc<dyn Kms>,
+    store: Arc<dyn KeyStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    subscriber: String,
+    default_key: String,
+    pub(crate) refresh_every: Duration,
+    pub(crate) refresh_within: Duration,
+    pub(crate) refresher: Refresher,
+    /// Live keys by table, so that the permissions of one table share them. They are the permissions' to keep alive.
+    live: Mutex<HashMap<String, Weak<Keys>>>,
+}
+
+impl Inner {
+    /// When the keys are wiped, after the last refresh.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.refresh_every + self.refresh_within
+    }
+
+    fn default_key(&self) -> Result<String> {
+        let key = self.kms.ensure_key(&self.default_key, DEFAULT_KEY_DESCRIPTION).map_err(|e| self.kms_failure(e))?;
+        Ok(key.arn)
+    }
+
+    fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {
+        spec.check()?;
+        let table = &spec.table;
+        // Asked first to spare the KMS; the store decides.
+        if self.read(table)?.is_some() {
+            return Err(Error::TableExists { table: table.clone() });
+        }
+        let generated = self.generate_root_key(spec)?;
+        let root = RootKey::new(&generated.key);
+        let created = jiff::Timestamp::try_from(self.clock.date()).unwrap_or(jiff::Timestamp::MAX);
+        let table_id = Uuid::new_v4().into_bytes();
+        let structures = (0..).zip(&spec.structures).map(|(id, name)| {
+            let number = id + 1;
+            let wrapped = root.new_data_key(&table_id, name, number)?.to_vec();
+            Ok(StructureEntry { id, name: name.clone(), data_keys: vec![DataKeyEntry { number, created, wrapped }] })
+        });
+        let file = KeyFile {
+            version: KeyFile::VERSION,
+            table: table.clone(),
+            table_id,
+            subscriber: self.subscriber.clone(),
+            created,
+            kms_key: generated.kms_key,
+            root_key: generated.wrapped,
+            structures: structures.collect::<Result<_>>()?,
+        };
+        let path = || self.store.path(table);
+        let bytes = file.to_bytes(|bytes| root.mac(bytes)).map_err(|error| Error::io(path(), error.into()))?;
+        self.store.create(table, &bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Error::TableExists { table: table.clone() },
+            _ => Error::io(path(), error),
+        })?;
+        Ok(describe(file))
+    }
+
+    /// A root key under the spec's KMS key, or under the default one, which is created if it is missing.
+    fn generate_root_key(&self, spec: &TableSpec) -> Result<GeneratedKey> {
+        let context = EncryptionContext::of_table(&spec.table, &self.subscriber);
+        let generate = |key: &str| self.kms.generate_data_key(key, &context);
+        let generated = match &spec.kms_key {
+            Some(key) => generate(key),
+            None => match generate(&self.default_key) {
+                Err(KmsError::NotFound) => generate(&self.default_key()?),
+                other => other,
+            },
+        };
+        generated.map_err(|error| self.kms_failure(error))
+    }
+
+    /// One KMS call: a table's live keys, or why not. None instead of an error if it may pass by itself.
+    pub(crate) fn unwrap_table(&self, table: &str) -> Result<Arc<Keys>, Option<Error>> {
+        let path = || self.store.path(table);
+        let corrupt = || Error::KeyFileCorrupt { path: path() };
+        let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
+        let parsed = KeyFile::parse(&bytes)?.ok_or_else(corrupt)?;
+        let context = EncryptionContext::of_table(table, &self.subscriber);
+        let root = self
+            .kms
+            .decrypt(&parsed.file.kms_key, &parsed.file.root_key, &context)
+            .map_err(|error| Error::from_kms(error, path))?;
+        let root = RootKey::new(&root);
+        if !root.is_mac(parsed.authenticated, &parsed.mac) || parsed.file.table != table {
+            return Err(Some(corrupt()));
+        }
+        // An equal MAC under the key that the KMS has just given: what lives is what the file says.
+        if let Some(keys) = self.live().get(table).and_then(Weak::upgrade)
+            && keys.mac == parsed.mac
+        {
+            return Ok(keys);
+        }
+        let keys = Arc::new(Keys::unwrap(&root, &parsed.file, parsed.mac).map_err(|_| corrupt())?);
+        let mut live = self.live();
+        live.retain(|_, keys| keys.strong_count() > 0);
+        live.insert(table.to_owned(), Arc::downgrade(&keys));
+        Ok(keys)
+    }
+
+    pub(crate) fn describe_table(&self, table: &str) -> Result<TableDescription> {
+        let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
+        let parsed = KeyFile::parse(&bytes)?.ok_or_else(|| Error::KeyFileCorrupt { path: self.store.path(table) })?;
+        Ok(describe(parsed.file))
+    }
+
+    fn read(&self, table: &str) -> Result<Option<Vec<u8>>> {
+        self.store.read(table).map_err(|error| Error::io(self.store.path(table), error))
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Weak<Keys>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An error of a KMS call that no permission stands behind.
+    fn kms_failure(&self, error: KmsError) -> Error {
+        let unavailable = || Error::KeyUnavailable { since: self.clock.date() };
+        Error::from_kms(error, || self.store.path("")).unwrap_or_else(unavailable)
+    }
+}
+
+fn describe(file: KeyFile) -> TableDescription {
+    TableDescription {
+        table: file.table,
+        table_id: hex::encode(file.table_id),
+        created: SystemTime::try_from(file.created).unwrap_or(SystemTime::UNIX_EPOCH),
+        status: KeyStatus::Enabled,
+        kms_key: file.kms_key,
+        inaccessible_since: None,
+        structures: file.structures.into_iter().map(|structure| structure.name).collect(),
+    }
+}

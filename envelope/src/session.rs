@@ -1,0 +1,279 @@
+//! Session keys: what XAES derives from a data key and twelve nonce bytes, kept so that a record costs plain GCM.
+//!
+//! ```text
+//! writer   prefix: 12 random bytes, so one derived key      rest: 96 bits that count up from a random start
+//!          threads take leases of the counter; sealing writes no cache line that another thread reads
+//! readers  a bounded cache of derived keys, by prefix
+//! ```
+//!
+//! A new prefix comes after 2^32 records or 4 TiB, after a fork, and whenever a table is opened. So nonces never come
+//! from the caller and no counter has to be durable.
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwapOption, Guard};
+use tablecrypt_core::{Aes256Gcm, NONCE, Nonce, PREFIX, Xaes256Gcm};
+use tablecrypt_os::fork_generation;
+
+use crate::{Error, Result};
+
+/// Records under one session key at the most.
+const SESSION_RECORDS: u64 = 1 << 32;
+/// Bytes of text under one session key at the most.
+const SESSION_BYTES: u64 = 4 << 40;
+/// Records that a thread takes at a time.
+const LEASE_RECORDS: u64 = 1 << 10;
+/// Bytes that a thread takes at a time; a longer text takes its own length.
+const LEASE_BYTES: u64 = 64 << 20;
+
+/// The session that seals, renewed as its limits ask.
+#[derive(Default)]
+pub(crate) struct Writer {
+    session: ArcSwapOption<Session>,
+}
+
+impl Writer {
+    /// Calls `seal` with a derived key, its prefix and a nonce that was never given out before.
+    #[inline]
+    pub(crate) fn with_nonce<T>(
+        &self,
+        key: &Xaes256Gcm,
+        length: usize,
+        seal: impl FnOnce(&Aes256Gcm, &[u8; PREFIX], &Nonce) -> T,
+    ) -> Result<T> {
+        let current = self.session.load();
+        if let Some(session) = &*current
+            && let Some(nonce) = session.nonce(length as u64)
+        {
+            return Ok(seal(&session.cipher, &session.prefix, &nonce));
+        }
+        self.with_new_session(current, key, length, seal)
+    }
+
+    #[cold]
+    fn with_new_session<T>(
+        &self,
+        mut current: Guard<Option<Arc<Session>>>,
+        key: &Xaes256Gcm,
+        length: usize,
+        seal: impl FnOnce(&Aes256Gcm, &[u8; PREFIX], &Nonce) -> T,
+    ) -> Result<T> {
+        loop {
+            // Threads that race here make a session each; one is kept, and the others were never used.
+            self.session.compare_and_swap(&current, Some(Arc::new(Session::new(key)?)));
+            current = self.session.load();
+            if let Some(session) = &*current
+                && let Some(nonce) = session.nonce(length as u64)
+            {
+                return Ok(seal(&session.cipher, &session.prefix, &nonce));
+            }
+        }
+    }
+}
+
+struct Session {
+    /// Never the same for two sessions of this process.
+    id: u64,
+    prefix: [u8; PREFIX],
+    cipher: Aes256Gcm,
+    /// The first nonce, as a number below 2^96.
+    start: u128,
+    /// The process that may use it.
+    generation: u64,
+    /// What leases took; a thread that ends early wastes its rest.
+    records: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A thread's share of a session.
+#[derive(Clone, Copy)]
+struct Lease {
+    session: u64,
+    next: u64,
+    end: u64,
+    bytes: u64,
+}
+
+/// Leases that a thread holds at a time; a session's is the one at its id modulo this.
+const LEASES: usize = 16;
+
+thread_local! {
+    static HELD: [Cell<Lease>; LEASES] =
+        const { [const { Cell::new(Lease { session: 0, next: 0, end: 0, bytes: 0 }) }; LEASES] };
+}
+
+impl Session {
+    fn new(key: &Xaes256Gcm) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let (mut prefix, mut start) = ([0; PREFIX], [0; 16]);
+        getrandom::fill(&mut prefix).map_err(|_| Error::NoRandom)?;
+        getrandom::fill(&mut start[16 - NONCE..]).map_err(|_| Error::NoRandom)?;
+        Ok(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            cipher: key.derive(&prefix),
+            prefix,
+            start: u128::from_be_bytes(start),
+            generation: fork_generation(),
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// A nonce for a text of this length; None when the session is used up or another process's.
+    #[inline]
+    fn nonce(&self, length: u64) -> Option<Nonce> {
+        if self.generation != fork_generation() {
+            return None;
+        }
+        let index = HELD.with(|held| {
+            let slot = &held[(self.id % LEASES as u64) as usize];
+            let mut lease = slot.get();
+            if lease.session != self.id || lease.next == lease.end || lease.bytes < length {
+                lease = self.lease(lease, length)?;
+            }
+            slot.set(Lease { next: lease.next + 1, bytes: lease.bytes - length, ..lease });
+            Some(lease.next)
+        })?;
+        let number = self.start.wrapping_add(u128::from(index)).to_be_bytes();
+        number.last_chunk::<NONCE>().copied()
+    }
+
+    /// A share for this thread, for the one that it used up.
+    #[cold]
+    fn lease(&self, used_up: Lease, length: u64) -> Option<Lease> {
+        if used_up.session == self.id {
+            self.bytes.fetch_sub(used_up.bytes, Ordering::Relaxed);
+        }
+        let bytes = length.max(LEASE_BYTES);
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > SESSION_BYTES.max(length) {
+            return None;
+        }
+        let next = self.records.fetch_add(LEASE_RECORDS, Ordering::Relaxed);
+        let end = next + LEASE_RECORDS;
+        (end <= SESSION_RECORDS).then_some(Lease { session: self.id, next, end, bytes })
+    }
+}
+
+/// Derived keys of the records that were read last.
+pub(crate) struct Readers {
+    slots: [ArcSwapOption<Derived>; READERS],
+}
+
+/// Derived keys that one data key keeps at the most.
+const READERS: usize = 64;
+
+struct Derived {
+    prefix: [u8; PREFIX],
+    cipher: Aes256Gcm,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Self { slots: [const { ArcSwapOption::const_empty() }; READERS] }
+    }
+}
+
+impl Readers {
+    /// Calls `open` with the key of this prefix. Only one that opened something is kept, so that forged records cannot
+    /// push out the others.
+    #[inline]
+    pub(crate) fn with_key<T>(
+        &self,
+        key: &Xaes256Gcm,
+        prefix: &[u8; PREFIX],
+        open: impl FnOnce(&Aes256Gcm) -> Result<T>,
+    ) -> Result<T> {
+        // Prefixes are random: any of their bytes chooses a slot evenly.
+        let slot = &self.slots[usize::from(prefix[0]) % READERS];
+        if let Some(derived) = &*slot.load()
+            && derived.prefix == *prefix
+        {
+            return open(&derived.cipher);
+        }
+        let derived = Derived { prefix: *prefix, cipher: key.derive(prefix) };
+        let opened = open(&derived.cipher)?;
+        slot.store(Some(Arc::new(derived)));
+        Ok(opened)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tablecrypt_core::Key;
+
+    fn session() -> Session {
+        Session::new(&Xaes256Gcm::new(&Key::from([1; 32]))).unwrap()
+    }
+
+    #[test]
+    fn nonces_of_many_threads_are_never_the_same() {
+        let session = session();
+        let mut all: Vec<Nonce> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| (0..5000).map(|_| session.nonce(10).unwrap()).collect::<Vec<_>>()))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 40_000);
+    }
+
+    #[test]
+    fn nonces_of_sessions_that_share_a_slot_are_never_the_same() {
+        let sessions: Vec<_> = (0..=LEASES).map(|_| session()).collect();
+        let (first, last) = (&sessions[0], &sessions[LEASES]);
+        assert_eq!(first.id % LEASES as u64, last.id % LEASES as u64);
+        let mut nonces: Vec<_> = (0..3000).flat_map(|_| [first, last].map(|s| (s.id, s.nonce(1).unwrap()))).collect();
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 6000);
+    }
+
+    #[test]
+    fn session_ends_after_2_pow_32_records() {
+        let session = session();
+        session.records.store(SESSION_RECORDS - LEASE_RECORDS, Ordering::Relaxed);
+        for _ in 0..LEASE_RECORDS {
+            assert!(session.nonce(0).is_some());
+        }
+        assert!(session.nonce(0).is_none());
+    }
+
+    #[test]
+    fn session_ends_after_4_tib() {
+        let session = session();
+        let mut sealed = 0;
+        while session.nonce(1 << 30).is_some() {
+            sealed += 1;
+        }
+        assert_eq!(sealed, SESSION_BYTES >> 30);
+    }
+
+    #[test]
+    fn text_longer_than_a_session_has_left_gets_a_new_one() {
+        let key = Xaes256Gcm::new(&Key::from([1; 32]));
+        let writer = Writer::default();
+        let prefix = |length| writer.with_nonce(&key, length, |_, prefix, _| *prefix).unwrap();
+        let first = prefix(3 << 40);
+        assert_ne!(first, prefix(3 << 40));
+    }
+
+    #[test]
+    fn session_of_another_process_is_not_used() {
+        let mut session = session();
+        session.generation += 1;
+        assert!(session.nonce(1).is_none());
+    }
+
+    #[test]
+    fn nonce_counter_wraps_at_96_bits() {
+        let mut session = session();
+        session.start = (1 << 96) - 1;
+        assert_eq!(session.nonce(1).unwrap(), [0xff; 12]);
+        assert_eq!(session.nonce(1).unwrap(), [0; 12]);
+    }
+}

@@ -1,0 +1,134 @@
+//! A structure of a table, where records are sealed and opened: the data path. No lock, no clock, no KMS.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::cache::Permission;
+use crate::keys::StructureKeys;
+use crate::record::{self, OVERHEAD, TEXT_AT};
+use crate::{Error, Result};
+
+/// A base table or an index. Clone it freely and use it from any thread.
+///
+/// `context` is what the record belongs to: an item's primary key, a page's file and number. It is authenticated and not
+/// stored, and the record opens with the same context only. Records of another structure or table do not open here.
+///
+/// Any call gives one of [`Error::AccessDenied`], [`Error::Closed`], [`Error::KeyDisabled`], [`Error::KeyNotFound`],
+/// [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`], and then waited for the KMS, if the keys are locked. Sealing
+/// and opening give further what their sections name.
+#[derive(Clone)]
+pub struct Structure {
+    permission: Arc<Permission>,
+    id: u32,
+}
+
+impl Structure {
+    pub(crate) fn new(permission: Arc<Permission>, id: u32) -> Self {
+        Self { permission, id }
+    }
+
+    /// Seals `text` into a new record, [`OVERHEAD`] bytes longer.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`], [`Error::NoRandom`].
+    pub fn seal(&self, context: &[u8], text: &[u8]) -> Result<Vec<u8>> {
+        let mut record = vec![0; record::sealed_length(text.len())?];
+        self.seal_into(context, text, &mut record)?;
+        Ok(record)
+    }
+
+    /// Opens a record.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`], [`Error::Unauthentic`], [`Error::UnknownKey`], [`Error::UnknownVersion`].
+    pub fn open(&self, context: &[u8], record: &[u8]) -> Result<Vec<u8>> {
+        let mut text = vec![0; record.len().saturating_sub(OVERHEAD)];
+        self.open_into(context, record, &mut text)?;
+        Ok(text)
+    }
+
+    /// Seals `text` into the first bytes of `out`, and gives how many they are: the text's and [`OVERHEAD`].
+    ///
+    /// # Errors
+    /// [`Error::OutputTooShort`], [`Error::TooLong`], [`Error::NoRandom`].
+    #[inline]
+    pub fn seal_into(&self, context: &[u8], text: &[u8], out: &mut [u8]) -> Result<usize> {
+        let needed = record::sealed_length(text.len())?;
+        let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        self.with_keys(|keys| keys.seal(context, Some(text), out))?;
+        Ok(needed)
+    }
+
+    /// Opens a record into the first bytes of `out`, and gives how many they are.
+    ///
+    /// # Errors
+    /// As [`Structure::open`], and [`Error::OutputTooShort`].
+    #[inline]
+    pub fn open_into(&self, context: &[u8], record: &[u8], out: &mut [u8]) -> Result<usize> {
+        let needed = record.len().saturating_sub(OVERHEAD);
+        let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        self.with_keys(|keys| keys.open(context, record, out))?;
+        Ok(needed)
+    }
+
+    /// Seals in place: the text stands in `record` from byte 32 to 16 before its end, and `record` becomes the record.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] if `record` is shorter than [`OVERHEAD`]; [`Error::TooLong`], [`Error::NoRandom`].
+    pub fn seal_in_place(&self, context: &[u8], record: &mut [u8]) -> Result<()> {
+        if record.len() < OVERHEAD {
+            return Err(Error::Truncated);
+        }
+        self.with_keys(|keys| keys.seal(context, None, record))
+    }
+
+    /// Opens in place, and gives the text where it stands in `record`.
+    ///
+    /// # Errors
+    /// As [`Structure::open`].
+    pub fn open_in_place<'a>(&self, context: &[u8], record: &'a mut [u8]) -> Result<&'a mut [u8]> {
+        self.with_keys(|keys| keys.open_in_place(context, record))?;
+        let end = record.len() - (OVERHEAD - TEXT_AT);
+        Ok(&mut record[TEXT_AT..end])
+    }
+
+    /// Seals many texts, each with its context.
+    ///
+    /// # Errors
+    /// As [`Structure::seal`]; no record is given then.
+    pub fn seal_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Vec<u8>>> {
+        let seal = |keys: &StructureKeys, context, text: &[u8]| {
+            let mut record = vec![0; record::sealed_length(text.len())?];
+            keys.seal(context, Some(text), &mut record)?;
+            Ok(record)
+        };
+        self.with_keys(|keys| items.iter().map(|(context, text)| seal(keys, context, text)).collect())
+    }
+
+    /// Opens many records, each with its context; each has an answer of its own.
+    ///
+    /// # Errors
+    /// If the keys are locked: no record was looked at.
+    pub fn open_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Result<Vec<u8>>>> {
+        let open = |keys: &StructureKeys, context, record: &[u8]| {
+            let mut text = vec![0; record.len().saturating_sub(OVERHEAD)];
+            keys.open(context, record, &mut text)?;
+            Ok(text)
+        };
+        self.with_keys(|keys| Ok(items.iter().map(|(context, record)| open(keys, context, record)).collect()))
+    }
+
+    #[inline]
+    fn with_keys<T>(&self, f: impl FnOnce(&StructureKeys) -> Result<T>) -> Result<T> {
+        self.permission.with_keys(|keys| match keys.structure(self.id) {
+            Some(structure) => f(structure),
+            None => Err(Error::NoSuchStructure { name: self.id.to_string() }),
+        })
+    }
+}
+
+impl fmt::Debug for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Structure({}, {})", self.permission.table(), self.id)
+    }
+}
