@@ -48,11 +48,13 @@ impl FaultKms {
     }
 
     fn pass(&self) -> Result<&dyn Kms, KmsError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         let Fault { error, delay } = self.fault().clone();
+        // Before the call is counted: whoever sees it counted may turn the clock.
+        let until = self.clock.now() + delay;
+        self.calls.fetch_add(1, Ordering::Relaxed);
         if !delay.is_zero() {
             let alarm = self.clock.alarm();
-            self.clock.wait(&alarm, Some(self.clock.now() + delay));
+            self.clock.wait(&alarm, Some(until));
             self.clock.retire(&alarm);
         }
         error.map_or(Ok(&*self.inner), Err)
