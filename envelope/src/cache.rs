@@ -125,7 +125,12 @@ impl Permission {
     #[cold]
     fn watch(self: &Arc<Self>) {
         let generation = fork_generation();
-        if self.generation.swap(generation, Ordering::Relaxed) != generation {
+        let before = self.generation.swap(generation, Ordering::Relaxed);
+        if before != 0 && before != generation {
+            // A refresh that was under way goes on in the parent only.
+            self.state().in_flight = false;
+        }
+        if before != generation {
             self.service.refresher.watch(self);
         }
     }
