@@ -279,3 +279,15 @@ pub(crate) mod hazmat {
         Ok(cipher.expanded.hash_nonce(nonce))
     }
 }
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_past_its_limit_is_too_long() {
+        let limit = usize::try_from(TEXT_LIMIT).expect("a 64-bit machine");
+        assert_eq!(check_limits(b"", limit), Ok(()));
+        assert_eq!(check_limits(b"", limit + 1), Err(Error::TooLong));
+    }
+}

@@ -454,3 +454,26 @@ fn clear_vectors() {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::mem::{MaybeUninit, size_of};
+
+    use super::*;
+
+    #[test]
+    fn a_dropped_key_leaves_no_round_key_and_no_power_of_h() {
+        let Some(proof) = cpu::Aesni::detect() else { return };
+        let mut place = MaybeUninit::<Expanded>::uninit();
+        place.write(Expanded::new(proof, &Key::from([7; 32])));
+        assert!(words(&place).iter().all(|word| *word != 0), "the control: the key stands there");
+        // SAFETY: the place was written above and is not used as a key again.
+        unsafe { place.assume_init_drop() };
+        assert!(words(&place).iter().all(|word| *word == 0));
+    }
+
+    fn words(place: &MaybeUninit<Expanded>) -> [u128; size_of::<Expanded>() / 16] {
+        // SAFETY: every byte of an Expanded is initialised, it has no padding, and the array has its size.
+        unsafe { place.as_ptr().cast::<[u128; size_of::<Expanded>() / 16]>().read() }
+    }
+}
