@@ -230,6 +230,11 @@ impl Permission {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_unlocked(&self) -> bool {
+        self.keys.load().is_some()
+    }
+
     /// Ends the permission for good.
     pub(crate) fn close(&self) {
         let mut state = self.state();
@@ -241,7 +246,7 @@ impl Permission {
     pub(crate) fn permitted_for(&self) -> Option<Duration> {
         let state = self.state();
         let deadline = state.refreshed + self.service.deadline();
-        self.keys.load().is_some().then(|| deadline.saturating_sub(self.service.clock.now()))
+        self.is_unlocked().then(|| deadline.saturating_sub(self.service.clock.now()))
     }
 
     pub(crate) fn describe(&self) -> Result<TableDescription> {

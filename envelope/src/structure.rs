@@ -118,6 +118,14 @@ impl Structure {
         self.with_keys(|keys| Ok(items.iter().map(|(context, record)| open(keys, context, record)).collect()))
     }
 
+    /// Whether an operation would find its keys now, without waiting for the KMS. Costs one atomic read; the next moment
+    /// may be another.
+    #[inline]
+    #[must_use]
+    pub fn is_unlocked(&self) -> bool {
+        self.permission.is_unlocked()
+    }
+
     #[inline]
     fn with_keys<T>(&self, f: impl FnOnce(&StructureKeys) -> Result<T>) -> Result<T> {
         self.permission.with_keys(|keys| match keys.structure(self.id) {

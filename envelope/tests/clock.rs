@@ -243,3 +243,22 @@ fn a_key_file_that_vanished_locks_at_the_next_refresh() {
     world.clock.settle();
     assert!(matches!(base.open(b"key", &record), Err(Error::NoSuchTable { .. })));
 }
+
+#[test]
+fn a_structure_tells_whether_it_would_wait() {
+    let world = world_with_flights();
+    let (base, record, _) = warm(&world);
+    assert!(base.is_unlocked());
+    world.advance(330);
+    assert!(!base.is_unlocked());
+    base.open(b"key", &record).unwrap();
+    assert!(base.is_unlocked());
+}
+
+#[test]
+fn an_outage_is_told_with_its_date() {
+    let world = world_with_flights();
+    world.kms.fail(Some(KmsError::Unreachable));
+    let error = world.another_service().open_table("flights").unwrap_err();
+    assert!(error.to_string().starts_with("the KMS has failed since 2026-01-01T00:00:00Z and"), "{error}");
+}

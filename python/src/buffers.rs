@@ -1,0 +1,264 @@
+//! Python's memory as Rust's slices: the only unsafe code of this crate.
+//!
+//! A `&[u8]` says that nobody writes these bytes while it lives, and a `&mut [u8]` that nobody else touches them. Python
+//! promises neither. This is why it holds here:
+//!
+//! | memory | who could touch it | why nobody does |
+//! | --- | --- | --- |
+//! | an input that is `bytes` | nobody: it never changes | so it may be read without the GIL |
+//! | a new `bytes` object | nobody: no Python code has seen it yet | so it may be written without the GIL |
+//! | any other input; every output of the caller's | Python code of another thread | the GIL is held for as long as a slice lives |
+//! | an input and an output that overlap | this call itself | refused, or taken as one `&mut` slice: [`write_into`] |
+//!
+//! A buffer's exporter neither moves nor frees it before it is released (PEP 3118). The GIL argument needs that nothing
+//! here runs Python code while a slice lives: the functions given to [`new_bytes`], [`new_bytes_many`] and
+//! [`write_into`] call envelope and core, which know nothing of Python. It does not hold against native code that writes
+//! to a buffer without the GIL at the same time, as it would not for anything else in Python.
+//!
+//! Weighed and left: to release the GIL over a caller's own buffers too, as hashlib does. A thread that then changes a
+//! record while it is opened is not an odd result but undefined behaviour. To copy such buffers first costs memory.
+
+#![allow(unsafe_code)] // CONTRIBUTING.md: buffers of Python objects
+
+use core::ops::Range;
+use core::slice;
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::Failure;
+
+/// From this many bytes on the GIL is released. That costs 50 ns alone, and more if another thread waits for it: four
+/// threads that sealed texts of 4 KiB took 2.9 us a text with the GIL and 4.4 us without. With texts of 64 KiB two threads
+/// without it seal twice what one does. (AMD EPYC, two shared cores, aesni.)
+const RELEASE_AT: usize = 16 * 1024;
+
+/// Bytes that a caller gives to be read: any object with a C-contiguous buffer.
+#[derive(Debug)]
+pub(crate) struct Input<'py>(Memory<'py>);
+
+#[derive(Debug)]
+enum Memory<'py> {
+    /// Never changes.
+    Constant(Bound<'py, PyBytes>),
+    /// May change while the GIL is not held.
+    Buffer(PyUntypedBuffer),
+    Nothing,
+}
+
+impl<'py> Input<'py> {
+    /// No bytes, as an associated data of None.
+    pub(crate) const NOTHING: Self = Self(Memory::Nothing);
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.0 {
+            Memory::Constant(bytes) => bytes.as_bytes().len(),
+            Memory::Buffer(buffer) => buffer.len_bytes(),
+            Memory::Nothing => 0,
+        }
+    }
+
+    /// A copy of the bytes, if they are N.
+    pub(crate) fn to_array<const N: usize>(&self, _py: Python<'py>, copy: &mut [u8; N]) -> bool {
+        let bytes = self.slice();
+        let fits = bytes.len() == N;
+        if fits {
+            copy.copy_from_slice(bytes);
+        }
+        fits
+    }
+
+    fn is_constant(&self) -> bool {
+        !matches!(self.0, Memory::Buffer(_))
+    }
+
+    /// The bytes. Private: unless they are constant they may be read only while the GIL is held and no Python code runs.
+    fn slice(&self) -> &[u8] {
+        match &self.0 {
+            Memory::Constant(bytes) => bytes.as_bytes(),
+            // A buffer without bytes may be at NULL.
+            Memory::Buffer(buffer) if buffer.len_bytes() == 0 => &[],
+            Memory::Buffer(buffer) => {
+                // SAFETY: `extract` saw that the buffer is C-contiguous, so its bytes are these; it keeps them while it
+                // lives, and the returned slice lives no longer. Nobody writes them meanwhile: the module's table.
+                unsafe { slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }
+            }
+            Memory::Nothing => &[],
+        }
+    }
+
+    /// Where the bytes are.
+    fn place(&self) -> Range<usize> {
+        match &self.0 {
+            Memory::Constant(bytes) => place(bytes.as_bytes().as_ptr(), bytes.as_bytes().len()),
+            Memory::Buffer(buffer) => place(buffer.buf_ptr().cast(), buffer.len_bytes()),
+            Memory::Nothing => 0..0,
+        }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Input<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyBytes>() {
+            Ok(bytes) => Ok(Self(Memory::Constant(bytes.to_owned()))),
+            Err(_) => Ok(Self(Memory::Buffer(contiguous(&object)?))),
+        }
+    }
+}
+
+/// Memory that a caller gives to be written: any object with a writable C-contiguous buffer.
+#[derive(Debug)]
+pub(crate) struct Output(PyUntypedBuffer);
+
+impl Output {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len_bytes()
+    }
+
+    /// The first bytes, at most `length`. Private: nothing else may touch them while the slice lives; the caller holds
+    /// the GIL, runs no Python code and has no other slice of them.
+    #[expect(clippy::mut_from_ref, reason = "the memory is Python's; what makes the slice unique is said above")]
+    fn slice(&self, length: usize) -> &mut [u8] {
+        let length = length.min(self.len());
+        if length == 0 {
+            return &mut [];
+        }
+        // SAFETY: `extract` saw that the buffer is writable and C-contiguous, so its first bytes are these; it keeps them
+        // while it lives, and the returned slice lives no longer. Nobody else touches them meanwhile: see above.
+        unsafe { slice::from_raw_parts_mut(self.0.buf_ptr().cast(), length) }
+    }
+}
+
+impl FromPyObject<'_, '_> for Output {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let buffer = contiguous(&object)?;
+        if buffer.readonly() {
+            return Err(PyTypeError::new_err("a read-write bytes-like object is required"));
+        }
+        Ok(Self(buffer))
+    }
+}
+
+fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
+    let buffer = PyUntypedBuffer::get(object)?;
+    if !buffer.is_c_contiguous() {
+        return Err(PyBufferError::new_err("the buffer is not C-contiguous"));
+    }
+    Ok(buffer)
+}
+
+/// A new bytes object of this length, which `fill` writes from the inputs.
+pub(crate) fn new_bytes<'py, const N: usize, E>(
+    py: Python<'py>,
+    inputs: [&Input<'py>; N],
+    length: usize,
+    fill: impl FnOnce([&[u8]; N], &mut [u8]) -> Result<(), E> + Send,
+) -> PyResult<Bound<'py, PyBytes>>
+where
+    E: Into<Failure> + Send,
+{
+    let release = length >= RELEASE_AT && inputs.iter().all(|input| input.is_constant());
+    PyBytes::new_with(py, length, |out| {
+        let inputs = inputs.map(Input::slice);
+        let filled = if release { py.detach(|| fill(inputs, out)) } else { fill(inputs, out) };
+        filled.map_err(|error| error.into().into())
+    })
+}
+
+/// A new bytes object an item, of `length(item's second input)`, which `fill` writes from the item's two inputs; or why not.
+pub(crate) fn new_bytes_many<'py, E: Send>(
+    py: Python<'py>,
+    items: &[(Input<'py>, Input<'py>)],
+    length: impl Fn(usize) -> Result<usize, Failure>,
+    fill: impl Fn(&[u8], &[u8], &mut [u8]) -> Result<(), E> + Sync,
+) -> PyResult<Vec<Result<Bound<'py, PyBytes>, E>>> {
+    let mut total = 0_usize;
+    let outs = items.iter().map(|(_, text)| {
+        let length = length(text.len())?;
+        total = total.saturating_add(length);
+        PyBytes::new_with(py, length, |_| Ok(()))
+    });
+    let outs: Vec<_> = outs.collect::<PyResult<_>>()?;
+    // Taken when the last object exists, so that nothing of Python runs while the slices live.
+    let parts = items.iter().zip(&outs).map(|((context, text), out)| (context.slice(), text.slice(), unseen(out)));
+    let parts: Vec<_> = parts.collect();
+    let fill = || parts.into_iter().map(|(context, text, out)| fill(context, text, out)).collect::<Vec<_>>();
+    let constant = items.iter().all(|(context, text)| context.is_constant() && text.is_constant());
+    let filled = if total >= RELEASE_AT && constant { py.detach(fill) } else { fill() };
+    Ok(filled.into_iter().zip(outs).map(|(filled, out)| filled.map(|()| out)).collect())
+}
+
+/// The memory of a bytes object that no Python code has seen yet. Private: it is [`new_bytes_many`]'s own object, of which
+/// it takes one slice.
+#[expect(clippy::mut_from_ref, reason = "the memory is Python's; what makes the slice unique is said above")]
+fn unseen<'a>(bytes: &'a Bound<'_, PyBytes>) -> &'a mut [u8] {
+    let length = bytes.as_bytes().len();
+    // SAFETY: `bytes` is a bytes object.
+    let start = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) };
+    // SAFETY: these are the object's bytes, set to zero when it was made; it lives as long as the slice. Nobody else has
+    // it, but for the empty one, which all share and of which the slice has no byte.
+    unsafe { slice::from_raw_parts_mut(start.cast(), length) }
+}
+
+/// Where [`write_into`] finds the text.
+#[derive(Debug)]
+pub(crate) enum Text<'a> {
+    /// Apart from the output.
+    Apart(&'a [u8]),
+    /// From the output's first byte on, and behind its end what it has no room for.
+    InPlace {
+        /// Those bytes of the text that lie behind the output.
+        behind: &'a [u8],
+    },
+}
+
+/// Calls `write` with the inputs, the text and the first `length` bytes of `out`, or fewer if it has fewer. Holds the GIL.
+///
+/// The text may begin where the output begins; any other overlap of an input with these bytes is refused, untouched.
+pub(crate) fn write_into<'py, const N: usize, T>(
+    _py: Python<'py>,
+    inputs: [&Input<'py>; N],
+    text: &Input<'py>,
+    out: &Output,
+    length: usize,
+    write: impl FnOnce([&[u8]; N], Text<'_>, &mut [u8]) -> T,
+) -> Result<T, envelope::Error> {
+    let written = place(out.0.buf_ptr().cast(), length.min(out.len()));
+    if inputs.iter().any(|input| overlap(&input.place(), &written)) {
+        return Err(envelope::Error::Overlap);
+    }
+    let read = text.place();
+    if !overlap(&read, &written) {
+        return Ok(write(inputs.map(Input::slice), Text::Apart(text.slice()), out.slice(length)));
+    }
+    if read.start != written.start {
+        return Err(envelope::Error::Overlap);
+    }
+    let behind = read.len().saturating_sub(written.len());
+    let behind = match &text.0 {
+        Memory::Buffer(buffer) if behind > 0 => {
+            // SAFETY: inside the buffer, since `behind` is shorter than it.
+            let start = unsafe { buffer.buf_ptr().cast::<u8>().add(written.len()) };
+            // SAFETY: as in `Input::slice`; and the bytes lie behind those of `out.slice` below.
+            unsafe { slice::from_raw_parts(start, behind) }
+        }
+        // No output overlaps with a constant.
+        _ => &[],
+    };
+    Ok(write(inputs.map(Input::slice), Text::InPlace { behind }, out.slice(length)))
+}
+
+fn place(start: *const u8, length: usize) -> Range<usize> {
+    start.addr()..start.addr() + length
+}
+
+fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
+    !a.is_empty() && !b.is_empty() && a.start < b.end && b.start < a.end
+}
