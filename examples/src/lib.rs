@@ -8,8 +8,8 @@
 //! KeyEncoder        keys whose bytes sort as their values do     key.rs
 //! ```
 //!
-//! It is the least store that shows Tablecrypt at work: no log, no updates, no compaction. A page that is overwritten in
-//! place can be torn by a crash, so nothing here is.
+//! It is the least store that shows Tablecrypt at work: no log, no updates, no compaction. A page that is overwritten
+//! in place can be torn by a crash, so nothing here is.
 
 mod error;
 mod key;
