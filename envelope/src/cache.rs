@@ -99,7 +99,7 @@ impl Permission {
     #[inline]
     pub(crate) fn with_keys<T>(self: &Arc<Self>, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
         if self.generation.load(Ordering::Relaxed) != fork_generation() {
-            self.watch();
+            self.watch()?;
         }
         let snapshot = self.keys.load();
         let Some(keys) = &*snapshot else {
@@ -123,16 +123,21 @@ impl Permission {
     /// Has this process's timer watch the permission: at the first operation, and at the first after a fork, for a child
     /// has its parent's keys and none of its threads.
     #[cold]
-    fn watch(self: &Arc<Self>) {
+    fn watch(self: &Arc<Self>) -> Result<()> {
         let generation = fork_generation();
         let before = self.generation.swap(generation, Ordering::Relaxed);
         if before != 0 && before != generation {
             // A refresh that was under way goes on in the parent only.
             self.state().in_flight = false;
         }
-        if before != generation {
-            self.service.refresher.watch(self);
+        if before == generation {
+            return Ok(());
         }
+        self.service.refresher.watch(self).map_err(|error| {
+            // No key is used that no timer would wipe: the next operation tries again.
+            self.generation.store(0, Ordering::Relaxed);
+            Error::io("the thread that watches deadlines", error)
+        })
     }
 
     /// Waits for one refresh, which all callers that come at once share.

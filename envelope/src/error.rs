@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::date;
 use crate::kms::KmsError;
 
 /// Why a call failed. Unless a variant says otherwise nothing was written.
@@ -47,7 +48,7 @@ pub enum Error {
     #[error("the table's KMS key is pending deletion; its administrator can still cancel that")]
     KeyPendingDeletion,
     /// The KMS cannot be reached, and the last permission has run out; try again when it is back.
-    #[error("the KMS has failed since {since} and the last permission has run out; try again when it is back", since = date(*since))]
+    #[error("the KMS has failed since {since} and the last permission has run out; try again when it is back", since = date::text(*since))]
     KeyUnavailable {
         /// The first failure of those that have not ended yet.
         since: SystemTime,
@@ -128,11 +129,6 @@ impl Error {
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io { path: path.into(), source: Arc::new(source) }
     }
-}
-
-/// A date as people read it: RFC 3339.
-fn date(date: SystemTime) -> String {
-    jiff::Timestamp::try_from(date).map_or_else(|_| format!("{date:?}"), |date| date.to_string())
 }
 
 impl From<tablecrypt_core::Error> for Error {

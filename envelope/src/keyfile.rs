@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::date::Date;
 use crate::keys::WRAPPED;
 use crate::table::StructureName;
 use crate::{Error, Result};
@@ -25,8 +26,7 @@ pub(crate) struct KeyFile {
     #[serde(with = "hex_bytes")]
     pub(crate) table_id: [u8; 16],
     pub(crate) subscriber: String,
-    /// RFC 3339.
-    pub(crate) created: jiff::Timestamp,
+    pub(crate) created: Date,
     /// The ARN of the KMS key that wraps the root key.
     pub(crate) kms_key: String,
     #[serde(with = "base64_bytes")]
@@ -48,7 +48,7 @@ pub(crate) struct StructureEntry {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataKeyEntry {
     pub(crate) number: u32,
-    pub(crate) created: jiff::Timestamp,
+    pub(crate) created: Date,
     #[serde(with = "base64_bytes")]
     pub(crate) wrapped: Vec<u8>,
 }
@@ -150,10 +150,13 @@ mod hex_bytes {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+    use std::time::SystemTime;
+
     use super::*;
 
     fn file() -> KeyFile {
-        let created = jiff::Timestamp::from_second(1_767_225_600).unwrap();
+        let created = Date(SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 5));
         let key = |number| DataKeyEntry { number, created, wrapped: vec![7; WRAPPED] };
         KeyFile {
             version: 1,

@@ -32,6 +32,7 @@
 mod cache;
 pub mod clock;
 mod connection;
+mod date;
 mod error;
 mod keyfile;
 mod keys;

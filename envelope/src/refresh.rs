@@ -9,6 +9,7 @@
 
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
@@ -51,10 +52,14 @@ impl Refresher {
     }
 
     /// Watches a permission until its last holder drops it.
-    pub(crate) fn watch(&self, permission: &Arc<Permission>) {
-        let shared = self.started();
+    ///
+    /// # Errors
+    /// What the system says when it gives no thread.
+    pub(crate) fn watch(&self, permission: &Arc<Permission>) -> io::Result<()> {
+        let shared = self.started()?;
         shared.queues().watched.push(Arc::downgrade(permission));
         shared.clock.ring(&shared.timer);
+        Ok(())
     }
 
     /// Has the timer look at all permissions.
@@ -65,10 +70,10 @@ impl Refresher {
     }
 
     /// The threads of this process, started if they are not.
-    fn started(&self) -> Arc<Shared> {
+    fn started(&self) -> io::Result<Arc<Shared>> {
         let mut slot = self.shared();
         match &*slot {
-            Some(shared) if shared.generation == fork_generation() => Arc::clone(shared),
+            Some(shared) if shared.generation == fork_generation() => Ok(Arc::clone(shared)),
             _ => {
                 let shared = Arc::new(Shared {
                     generation: fork_generation(),
@@ -77,9 +82,9 @@ impl Refresher {
                     workers: [(); WORKERS].map(|()| self.clock.alarm()),
                     queues: Mutex::default(),
                 });
-                shared.start();
+                shared.start().inspect_err(|_| shared.stop())?;
                 *slot = Some(Arc::clone(&shared));
-                shared
+                Ok(shared)
             }
         }
     }
@@ -92,29 +97,29 @@ impl Refresher {
 impl Drop for Refresher {
     fn drop(&mut self) {
         if let Some(shared) = self.shared().take() {
-            shared.queues().stopped = true;
-            shared.ring_all();
+            shared.stop();
         }
     }
 }
 
 impl Shared {
-    fn start(self: &Arc<Self>) {
+    fn start(self: &Arc<Self>) -> io::Result<()> {
         // Rung before they run, so that a virtual clock waits for threads that have not come so far yet.
         self.ring_all();
         let shared = Arc::clone(self);
-        let timer = thread::Builder::new().name("tablecrypt-timer".to_owned()).spawn(move || shared.run_timer());
-        let workers = (0..WORKERS).map(|worker| {
+        thread::Builder::new().name("tablecrypt-timer".to_owned()).spawn(move || shared.run_timer())?;
+        for worker in 0..WORKERS {
             let shared = Arc::clone(self);
             let name = format!("tablecrypt-kms-{worker}");
-            thread::Builder::new().name(name).spawn(move || shared.run_worker(&shared.workers[worker]))
-        });
-        for thread in [timer].into_iter().chain(workers) {
-            if let Err(error) = thread {
-                // Without the timer nothing would be wiped in time.
-                panic!("tablecrypt cannot start the threads that watch deadlines: {error}");
-            }
+            thread::Builder::new().name(name).spawn(move || shared.run_worker(&shared.workers[worker]))?;
         }
+        Ok(())
+    }
+
+    /// Ends the threads, each when it has done what it is at.
+    fn stop(&self) {
+        self.queues().stopped = true;
+        self.ring_all();
     }
 
     fn ring_all(&self) {

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::SystemTime;
 
 use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock};
 use crate::connection::Connection;
+use crate::date::Date;
 use crate::keyfile::{DataKeyEntry, KeyFile, StructureEntry};
 use crate::keys::{Keys, RootKey};
 use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
@@ -40,6 +40,10 @@ impl Service {
     /// [`Error::Io`].
     pub fn local(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
+        if folder.as_os_str().is_empty() {
+            // An unset variable must not scatter keys over the working folder.
+            return Err(Error::io(folder, io::ErrorKind::InvalidInput.into()));
+        }
         let (kms, tables) = (folder.join("kms"), folder.join("tables"));
         let kms = LocalKms::open(&kms).map_err(|error| match error {
             KmsError::Io(source) => Error::Io { path: kms, source },
@@ -211,7 +215,7 @@ impl Inner {
         }
         let generated = self.generate_root_key(spec)?;
         let root = RootKey::new(&generated.key);
-        let created = jiff::Timestamp::try_from(self.clock.date()).unwrap_or(jiff::Timestamp::MAX);
+        let created = Date(self.clock.date());
         let table_id = Uuid::new_v4().into_bytes();
         let structures = (0..).zip(&spec.structures).map(|(id, name)| {
             let number = id + 1;
@@ -304,7 +308,7 @@ fn describe(file: KeyFile) -> TableDescription {
     TableDescription {
         table: file.table,
         table_id: hex::encode(file.table_id),
-        created: SystemTime::try_from(file.created).unwrap_or(SystemTime::UNIX_EPOCH),
+        created: file.created.0,
         status: KeyStatus::Enabled,
         kms_key: file.kms_key,
         inaccessible_since: None,

@@ -314,6 +314,7 @@ fn a_folder_that_is_a_file_is_an_io_error() {
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
     assert!(matches!(Service::local(&file), Err(Error::Io { .. })));
+    assert!(matches!(Service::local(""), Err(Error::Io { .. })), "no keys in the working folder");
 }
 
 /// A store whose disk fills at the n-th write.

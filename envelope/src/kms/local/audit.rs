@@ -12,9 +12,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::date;
 use super::folder::{FileError, LockedFolder, at, private, sync};
 use super::key::random_id;
+use crate::date;
 use crate::kms::{EncryptionContext, KmsError};
 
 /// One line of the audit log of a [`LocalKms`](super::LocalKms): a call, or the destruction of a key that was due.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use tablecrypt_core::Key;
 use uuid::{Builder, Uuid};
 
-use super::date::{self, Date};
 use super::fill_random;
 use super::folder::{FileBytes, FileError, KEYS, LockedFolder};
+use crate::date::{self, Date};
 use crate::kms::{KeyMetadata, KeyState, KmsError};
 
 /// A KMS key as it stands in `keys/<id>.json`.

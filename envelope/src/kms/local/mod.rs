@@ -22,7 +22,7 @@
 
 mod audit;
 mod blob;
-mod date;
+
 mod folder;
 mod key;
 mod keyring;

@@ -1,0 +1,219 @@
+//! AES-256-GCM under one key, without tables: for storage code that has keys and nonces of its own.
+
+#![allow(unsafe_code, reason = "exported functions; the blocks only call boundary.rs")]
+
+use core::ffi::{CStr, c_char};
+use std::ffi::CString;
+use std::sync::LazyLock;
+
+use envelope::core::{Aes256Gcm, Backend, Key, Nonce, TAG, Tag};
+
+use crate::boundary::{self, Input, Output};
+use crate::status::{Failure, Status};
+
+/// AES-256-GCM under one key, expanded for the best backend of this CPU.
+///
+/// A nonce must never be used twice under one key: that gives away the texts and the means to forge. Records of a
+/// tablecrypt_structure need no nonce from the caller.
+pub struct Gcm {
+    gcm: Aes256Gcm,
+    backend: &'static CStr,
+}
+
+/// Expands a key of 32 bytes. The caller's copy of it stays the caller's to wipe.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// cbindgen:ptrs-as-arrays=[[key; 32]]
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_expand(key: *const u8, gcm: *mut *mut Gcm) -> Status {
+    boundary::call(|| {
+        let make = || {
+            // SAFETY: the header's promise; nothing is written while it lives.
+            let key = Key::from(unsafe { boundary::array(key) }?);
+            let gcm = Aes256Gcm::new(&key);
+            let backend = name(gcm.backend()).ok_or(Status::NoSuchBackend)?;
+            Ok(Gcm { gcm, backend })
+        };
+        // SAFETY: the header's promise.
+        unsafe { boundary::give(gcm, make) }
+    })
+}
+
+/// Expands a key of 32 bytes for the backend of this name: for tests and measurements.
+///
+/// Errors: NULL_ARGUMENT; NO_SUCH_BACKEND, also where this CPU cannot run it.
+///
+/// cbindgen:ptrs-as-arrays=[[key; 32]]
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_expand_on(
+    backend: *const c_char,
+    key: *const u8,
+    gcm: *mut *mut Gcm,
+) -> Status {
+    boundary::call(|| {
+        let make = || {
+            // SAFETY: the header's promise.
+            let backend = unsafe { boundary::string(backend) }?;
+            // SAFETY: the header's promise; nothing is written while it lives.
+            let key = Key::from(unsafe { boundary::array(key) }?);
+            let (backend, name) = find(backend).ok_or(Status::NoSuchBackend)?;
+            let gcm = Aes256Gcm::on(backend, &key).ok_or(Status::NoSuchBackend)?;
+            Ok(Gcm { gcm, backend: name })
+        };
+        // SAFETY: the header's promise.
+        unsafe { boundary::give(gcm, make) }
+    })
+}
+
+/// Seals `text` into `out`, which is as long, and gives the tag apart. In place where `out` is `text`.
+///
+/// Neither `out` nor `tag` may share a byte with each other, the nonce or the AAD, nor lie partly over the text. The
+/// AAD is authenticated, not encrypted, and not stored.
+///
+/// Errors: NULL_ARGUMENT, LENGTH, OVERLAP; TOO_LONG over 2^36 - 32 bytes of text. Nothing was written.
+///
+/// cbindgen:ptrs-as-arrays=[[nonce; 12], [tag; 16]]
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_seal(
+    gcm: *const Gcm,
+    nonce: *const u8,
+    aad: *const u8,
+    aad_length: usize,
+    text: *const u8,
+    text_length: usize,
+    out: *mut u8,
+    tag: *mut u8,
+) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        let gcm = unsafe { boundary::shared(gcm) }?;
+        let nonce = Input::new(nonce, size_of::<Nonce>())?;
+        let aad = Input::new(aad, aad_length)?;
+        let text = Input::new(text, text_length)?;
+        let out = Output::new(out, text_length)?;
+        let tag = Output::new(tag, TAG)?;
+        out.on_or_apart_from(text)?;
+        out.apart_from([nonce.range(), aad.range(), tag.range()])?;
+        tag.apart_from([nonce.range(), aad.range(), text.range()])?;
+        // SAFETY: the header's promise; `out` and `tag` are apart from it.
+        let nonce = unsafe { nonce.bytes() }.try_into().map_err(|_| Status::Length)?;
+        // SAFETY: as the nonce.
+        let aad = unsafe { aad.bytes() };
+        // SAFETY: the header's promise; one place or apart, and `out` is apart from the rest.
+        let text = unsafe { boundary::in_out(text, out) };
+        let sealed = gcm.gcm.seal_inout(nonce, aad, text)?;
+        // SAFETY: the header's promise; apart from all others.
+        unsafe { tag.bytes() }.copy_from_slice(&sealed);
+        Ok(())
+    })
+}
+
+/// Opens `text`, a ciphertext, into `out`, which is as long, if `tag` is its tag. In place where `out` is `text`.
+///
+/// `out` may share no byte with the nonce, the AAD or the tag, nor lie partly over the text.
+///
+/// Errors: UNAUTHENTIC, and `out` was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, and nothing was written.
+///
+/// cbindgen:ptrs-as-arrays=[[nonce; 12], [tag; 16]]
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_open(
+    gcm: *const Gcm,
+    nonce: *const u8,
+    aad: *const u8,
+    aad_length: usize,
+    text: *const u8,
+    text_length: usize,
+    tag: *const u8,
+    out: *mut u8,
+) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        let gcm = unsafe { boundary::shared(gcm) }?;
+        let nonce = Input::new(nonce, size_of::<Nonce>())?;
+        let aad = Input::new(aad, aad_length)?;
+        let text = Input::new(text, text_length)?;
+        let tag = Input::new(tag, TAG)?;
+        let out = Output::new(out, text_length)?;
+        out.on_or_apart_from(text)?;
+        out.apart_from([nonce.range(), aad.range(), tag.range()])?;
+        // SAFETY: the header's promise; `out` is apart from it.
+        let nonce = unsafe { nonce.bytes() }.try_into().map_err(|_| Status::Length)?;
+        // SAFETY: as the nonce.
+        let aad = unsafe { aad.bytes() };
+        // SAFETY: as the nonce.
+        let tag: &Tag = unsafe { tag.bytes() }.try_into().map_err(|_| Status::Length)?;
+        // SAFETY: the header's promise; one place or apart, and `out` is apart from the rest.
+        let text = unsafe { boundary::in_out(text, out) };
+        gcm.gcm.open_inout(nonce, aad, text, tag).map_err(Failure::from)
+    })
+}
+
+/// The name of the backend that the key was expanded for. Static; NULL for NULL.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_backend(gcm: *const Gcm) -> *const c_char {
+    // SAFETY: the header's promise.
+    let gcm = unsafe { boundary::shared(gcm) };
+    gcm.map_or(core::ptr::null(), |gcm| gcm.backend.as_ptr())
+}
+
+/// Wipes and frees the key; nothing for NULL.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_free(gcm: *mut Gcm) {
+    // SAFETY: the header's promise.
+    unsafe { boundary::take_back(gcm) };
+}
+
+/// How many backends this library has, whether or not this CPU can run them.
+#[unsafe(no_mangle)]
+pub extern "C" fn tablecrypt_backend_count() -> usize {
+    Backend::ALL.len()
+}
+
+/// The name of a backend, from 0, the best first. Static; NULL from tablecrypt_backend_count on.
+#[unsafe(no_mangle)]
+pub extern "C" fn tablecrypt_backend_name(index: usize) -> *const c_char {
+    NAMES.get(index).map_or(core::ptr::null(), |name| name.as_ptr())
+}
+
+/// Whether this CPU can run the backend of this name. False for an unknown name and for NULL.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_backend_is_available(name: *const c_char) -> bool {
+    // SAFETY: the header's promise.
+    let name = unsafe { boundary::string(name) };
+    name.ok().and_then(find).is_some_and(|(backend, _)| backend.is_available())
+}
+
+/// The names of [`Backend::ALL`], in its order, as C wants them.
+static NAMES: LazyLock<Vec<CString>> =
+    LazyLock::new(|| Backend::ALL.iter().filter_map(|backend| CString::new(backend.name()).ok()).collect());
+
+fn name(backend: Backend) -> Option<&'static CStr> {
+    Backend::ALL.iter().zip(NAMES.iter()).find(|(known, _)| **known == backend).map(|(_, name)| name.as_c_str())
+}
+
+fn find(name: &CStr) -> Option<(Backend, &'static CStr)> {
+    let mut known = Backend::ALL.iter().zip(NAMES.iter());
+    known.find(|(_, known)| known.as_c_str() == name).map(|(backend, name)| (*backend, name.as_c_str()))
+}

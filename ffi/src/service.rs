@@ -1,0 +1,127 @@
+//! The front door: a service, from which tables are created and connections made. And what the library says of itself.
+
+#![allow(unsafe_code, reason = "exported functions; the blocks only call boundary.rs")]
+
+use core::ffi::{CStr, c_char};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use envelope::TableSpec;
+
+use crate::boundary;
+use crate::connection::Connection;
+use crate::status::{Failure, Status};
+
+/// The interface that this header describes. Another number is an interface that old programs cannot use.
+pub const ABI: u32 = 1;
+
+/// Tables under a KMS.
+pub struct Service(envelope::Service);
+
+/// The interface that the library has: it should be the TABLECRYPT_ABI that the program was compiled with.
+#[unsafe(no_mangle)]
+pub extern "C" fn tablecrypt_abi() -> u32 {
+    ABI
+}
+
+/// The version of the library, such as "0.1.0". Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn tablecrypt_version() -> *const c_char {
+    const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => panic!("a version without NUL"),
+    };
+    VERSION.as_ptr()
+}
+
+/// Opens a service on embedded defaults: a local KMS in `folder`/kms, key files in `folder`/tables. What is missing is
+/// created. Any number of processes may share a folder.
+///
+/// Errors: NULL_ARGUMENT, IO.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_open_local(folder: *const c_char, service: *mut *mut Service) -> Status {
+    boundary::call(|| {
+        let make = || {
+            // SAFETY: the header's promise.
+            let folder = unsafe { boundary::string(folder) }?;
+            Ok(Service(envelope::Service::local(path(folder))?))
+        };
+        // SAFETY: the header's promise.
+        unsafe { boundary::give(service, make) }
+    })
+}
+
+/// Creates a table with a base table and these local and global secondary indexes, each encrypted under a data key of
+/// its own from then on. `kms_key` is the id, ARN or alias of its KMS key; NULL is the service default key, which is
+/// created if it is missing. However the call ends, the table is there or is not.
+///
+/// Errors: NULL_ARGUMENT, LENGTH, INVALID_UTF8, INVALID_NAME, TABLE_EXISTS, IO, NO_RANDOM; ACCESS_DENIED,
+/// KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KEY_UNAVAILABLE.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_create_table(
+    service: *const Service,
+    table: *const c_char,
+    locals: *const *const c_char,
+    local_count: usize,
+    globals: *const *const c_char,
+    global_count: usize,
+    kms_key: *const c_char,
+) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        let service = unsafe { boundary::shared(service) }?;
+        // SAFETY: the header's promise.
+        let table = unsafe { boundary::text(table) }?;
+        // SAFETY: the header's promise.
+        let locals = unsafe { boundary::texts(locals, local_count) }?;
+        // SAFETY: the header's promise.
+        let globals = unsafe { boundary::texts(globals, global_count) }?;
+        // SAFETY: the header's promise.
+        let kms_key = unsafe { boundary::optional_text(kms_key) }?;
+        let spec = locals.into_iter().fold(TableSpec::new(table), TableSpec::local);
+        let spec = globals.into_iter().fold(spec, TableSpec::global);
+        let spec = kms_key.into_iter().fold(spec, TableSpec::kms_key);
+        service.0.create_table(&spec).map(drop).map_err(Failure::from)
+    })
+}
+
+/// Makes a client connection. It costs nothing before it opens a table.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_connect(
+    service: *const Service,
+    connection: *mut *mut Connection,
+) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        let make = || Ok(Connection(unsafe { boundary::shared(service) }?.0.connect()));
+        // SAFETY: the header's promise.
+        unsafe { boundary::give(connection, make) }
+    })
+}
+
+/// Frees the service; nothing for NULL. Connections, tables and structures that came from it go on.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_free(service: *mut Service) {
+    // SAFETY: the header's promise.
+    unsafe { boundary::take_back(service) };
+}
+
+/// A path is bytes, not necessarily UTF-8.
+pub(crate) fn path(folder: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(folder.to_bytes()))
+}

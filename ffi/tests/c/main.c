@@ -1,0 +1,22 @@
+/* Uses the whole C interface: program VECTORS FOLDER. Prints "N passed, 0 failed". */
+
+#include "program.h"
+
+int passed;
+int failed;
+
+int main(int argc, char **argv) {
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s VECTORS FOLDER\n", argv[0]);
+        return 2;
+    }
+    CHECK(tablecrypt_abi() == TABLECRYPT_ABI);
+    CHECK(strcmp(tablecrypt_version(), TABLECRYPT_TEST_VERSION) == 0);
+    CHECK(tablecrypt_last_error(NULL, 0) == 0);
+    test_gcm(argv[1]);
+    test_tables(argv[2]);
+    test_bad_arguments(argv[2]);
+    test_bad_storage(argv[2]);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed == 0 ? 0 : 1;
+}

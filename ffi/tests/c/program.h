@@ -1,0 +1,13 @@
+/* The parts of the C program. */
+
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include "../check.h"
+
+void test_gcm(const char *vectors);
+void test_tables(const char *folder);
+void test_bad_arguments(const char *folder);
+void test_bad_storage(const char *folder);
+
+#endif

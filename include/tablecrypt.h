@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT
+ *
+ * Tablecrypt: encryption at rest for tables. Written by admin/header; do not edit.
+ *
+ *     tablecrypt_service -> tablecrypt_connection -> tablecrypt_table -> tablecrypt_structure: seal, open
+ *     tablecrypt_gcm: AES-256-GCM alone, for callers with keys and nonces of their own
+ *
+ * Errors. What can fail answers a tablecrypt_status. A function's "Errors" are named there without TABLECRYPT_;
+ * PANIC, a bug, may come from any. tablecrypt_status_message gives a sentence, tablecrypt_last_error the details.
+ *
+ * Ownership. A handle is given through a pointer to a pointer, is NULL where the call failed, and is freed once by its
+ * _free, in any order: what came from it goes on. Buffers are the caller's; no call keeps a pointer. Strings end with a
+ * NUL, names are UTF-8, and strings that the library gives are static.
+ *
+ * Threads. Any number of threads may use one handle at once; only its _free must be the last. A child of fork() seals
+ * with nonces of its own; it must not be made while another thread is in a call, whose locks it would inherit.
+ *
+ * Lengths are in bytes. A pointer may be NULL where its length is 0. Promise of the caller: a pointer that is not NULL
+ * leads to what its parameter says, as many bytes as its length says, which nobody else changes during the call. */
+
+
+#ifndef TABLECRYPT_H
+#define TABLECRYPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The interface that this header describes. Another number is an interface that old programs cannot use. */
+#define TABLECRYPT_ABI 1
+
+/** How many bytes longer a record is than its text. */
+#define TABLECRYPT_OVERHEAD 48
+
+/** Where the text begins in a record that is sealed or opened in place. */
+#define TABLECRYPT_TEXT_AT 32
+
+/**
+ * What every call answers that can fail. A number, once given, never gets another meaning.
+ *
+ * Unless a function says otherwise, a call that fails wrote nothing but NULL into a handle and 0 into a count.
+ */
+enum tablecrypt_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif /* defined(__cplusplus) || __STDC_VERSION__ >= 202311L */
+ {
+    /** It is done. */
+    TABLECRYPT_OK = 0,
+    /** An argument is NULL that must not be; the caller repairs that. */
+    TABLECRYPT_NULL_ARGUMENT = 1,
+    /** A length is more than PTRDIFF_MAX, or passes the end of memory; the caller repairs that. */
+    TABLECRYPT_LENGTH = 2,
+    /** An output shares bytes with an input or with another output; the caller takes them apart. */
+    TABLECRYPT_OVERLAP = 3,
+    /** A name is not UTF-8; the caller repairs that. */
+    TABLECRYPT_INVALID_UTF8 = 4,
+    /** The output buffer is too short; the caller gives a longer one. */
+    TABLECRYPT_OUTPUT_TOO_SHORT = 5,
+    /** This library or this CPU has no such backend; the caller takes another. */
+    TABLECRYPT_NO_SUCH_BACKEND = 6,
+    /** The text or its context is longer than AES-256-GCM allows; the caller splits it. */
+    TABLECRYPT_TOO_LONG = 20,
+    /** The record is shorter than any record; whoever stored it lost its end. */
+    TABLECRYPT_TRUNCATED = 21,
+    /** The record is not what was sealed here: changed, moved, or its context is another. The output was cleared. */
+    TABLECRYPT_UNAUTHENTIC = 22,
+    /** The record's data key is none of this structure's: it is another's, or its key was dropped. */
+    TABLECRYPT_UNKNOWN_KEY = 23,
+    /** The record or key file is of a version that this library does not know; take a newer one. */
+    TABLECRYPT_UNKNOWN_VERSION = 24,
+    /** The connection was closed; the caller opens another. */
+    TABLECRYPT_CLOSED = 40,
+    /** A name is not 1 to 255 of A-Z a-z 0-9 _ - . or stands twice; the caller chooses another. */
+    TABLECRYPT_INVALID_NAME = 41,
+    /** The table has no such structure; the caller names one that it was created with. */
+    TABLECRYPT_NO_SUCH_STRUCTURE = 42,
+    /** There is no such table; the caller creates it or names another. */
+    TABLECRYPT_NO_SUCH_TABLE = 43,
+    /** There is such a table already; the caller opens it or chooses another name. */
+    TABLECRYPT_TABLE_EXISTS = 44,
+    /** The KMS denies this caller the use of the key; whoever writes the key's policy decides. */
+    TABLECRYPT_ACCESS_DENIED = 60,
+    /** The KMS key is disabled; its administrator can enable it. */
+    TABLECRYPT_KEY_DISABLED = 61,
+    /** The table's key file is damaged or not this table's; restore it, or the one before it. */
+    TABLECRYPT_KEY_FILE_CORRUPT = 62,
+    /** The KMS has no such key: it was never made there, or it is destroyed. */
+    TABLECRYPT_KEY_NOT_FOUND = 63,
+    /** The KMS key is pending deletion; its administrator can still cancel that. */
+    TABLECRYPT_KEY_PENDING_DELETION = 64,
+    /** The KMS fails, and the last permission has run out; try again when it is back. */
+    TABLECRYPT_KEY_UNAVAILABLE = 65,
+    /** The KMS cannot read what it was given; the caller repairs the request, or what was stored. */
+    TABLECRYPT_KMS_REQUEST_INVALID = 66,
+    /** The key file is another table's or subscriber's: its encryption context differs. */
+    TABLECRYPT_WRONG_CONTEXT = 67,
+    /** A file cannot be read or written; whoever owns the machine repairs that. tablecrypt_last_error names it. */
+    TABLECRYPT_IO = 80,
+    /** The operating system gives no random bytes; whoever owns the machine repairs that. */
+    TABLECRYPT_NO_RANDOM = 81,
+    /** The library panicked, which is a bug of the library; please report it. */
+    TABLECRYPT_PANIC = 100,
+    /** The library met an error that this header has no number for, which is a bug of the library; please report it. */
+    TABLECRYPT_UNNUMBERED = 101
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tablecrypt_status tablecrypt_status;
+#else
+typedef int32_t tablecrypt_status;
+#endif /* __STDC_VERSION__ >= 202311L */
+#endif /* __cplusplus */
+
+/** A client connection: what has a permission of its own, which the KMS renews every five minutes while it is used. */
+typedef struct tablecrypt_connection tablecrypt_connection;
+
+/**
+ * AES-256-GCM under one key, expanded for the best backend of this CPU.
+ *
+ * A nonce must never be used twice under one key: that gives away the texts and the means to forge. Records of a
+ * tablecrypt_structure need no nonce from the caller.
+ */
+typedef struct tablecrypt_gcm tablecrypt_gcm;
+
+/** Tables under a KMS. */
+typedef struct tablecrypt_service tablecrypt_service;
+
+/**
+ * A base table or an index.
+ *
+ * The context of a call is what the record belongs to: an item's primary key, a page's file and number. It is
+ * authenticated and not stored, and the record opens with the same context only. Records of another structure or table
+ * do not open here. Nonces are the library's business.
+ *
+ * Where the keys are locked, any call waits for the KMS and may then answer ACCESS_DENIED, CLOSED, KEY_DISABLED,
+ * KEY_NOT_FOUND, KEY_PENDING_DELETION or KEY_UNAVAILABLE.
+ */
+typedef struct tablecrypt_structure tablecrypt_structure;
+
+/** An opened table. */
+typedef struct tablecrypt_table tablecrypt_table;
+
+#ifdef __cplusplus
+extern "C" {
+#endif /* __cplusplus */
+
+/** One sentence on a status: what it is and who can put it right. For a number that is no status it says so. Static. */
+const char *tablecrypt_status_message(int32_t status);
+
+/**
+ * Writes what the last call of this thread that failed said, with names and paths, into `buffer`, cut to `capacity`
+ * with its final NUL. Gives the whole length without the NUL; 0 if nothing failed yet.
+ *
+ * It is text for people: programs take the status. A call that goes well leaves it as it is. `buffer` may be NULL.
+ */
+size_t tablecrypt_last_error(char *buffer, size_t capacity);
+
+/** The interface that the library has: it should be the TABLECRYPT_ABI that the program was compiled with. */
+uint32_t tablecrypt_abi(void);
+
+/** The version of the library, such as "0.1.0". Static. */
+const char *tablecrypt_version(void);
+
+/**
+ * Opens a service on embedded defaults: a local KMS in `folder`/kms, key files in `folder`/tables. What is missing is
+ * created. Any number of processes may share a folder.
+ *
+ * Errors: NULL_ARGUMENT, IO.
+ */
+tablecrypt_status tablecrypt_service_open_local(const char *folder, tablecrypt_service **service);
+
+/**
+ * Creates a table with a base table and these local and global secondary indexes, each encrypted under a data key of
+ * its own from then on. `kms_key` is the id, ARN or alias of its KMS key; NULL is the service default key, which is
+ * created if it is missing. However the call ends, the table is there or is not.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, INVALID_UTF8, INVALID_NAME, TABLE_EXISTS, IO, NO_RANDOM; ACCESS_DENIED,
+ * KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KEY_UNAVAILABLE.
+ */
+tablecrypt_status tablecrypt_service_create_table(const tablecrypt_service *service,
+                                                  const char *table,
+                                                  const char *const *locals,
+                                                  size_t local_count,
+                                                  const char *const *globals,
+                                                  size_t global_count,
+                                                  const char *kms_key);
+
+/**
+ * Makes a client connection. It costs nothing before it opens a table.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_service_connect(const tablecrypt_service *service, tablecrypt_connection **connection);
+
+/** Frees the service; nothing for NULL. Connections, tables and structures that came from it go on. */
+void tablecrypt_service_free(tablecrypt_service *service);
+
+/**
+ * Opens a table. The first time that costs one KMS call, for which it waits. Where the KMS refused, this connection
+ * pauses before it asks again, a second at first, and answers meanwhile what it was told.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, CLOSED; NO_SUCH_TABLE, KEY_FILE_CORRUPT, UNKNOWN_VERSION,
+ * WRONG_CONTEXT, IO for its key file; ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION,
+ * KEY_UNAVAILABLE for its KMS key.
+ */
+tablecrypt_status tablecrypt_connection_open_table(const tablecrypt_connection *connection,
+                                                   const char *name,
+                                                   tablecrypt_table **table);
+
+/**
+ * Ends the connection's permissions, also for the tables and structures that it gave: they answer CLOSED from then on,
+ * and the keys are wiped unless another connection of this process has them too. Calls that run end well. A second
+ * close does nothing. The handle is still to be freed.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_connection_close(const tablecrypt_connection *connection);
+
+/** Frees the connection; nothing for NULL. Tables and structures that came from it go on until they are freed. */
+void tablecrypt_connection_free(tablecrypt_connection *connection);
+
+/**
+ * Gives the base table.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_table_base(const tablecrypt_table *table, tablecrypt_structure **structure);
+
+/**
+ * Gives the local secondary index of this name.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, NO_SUCH_STRUCTURE.
+ */
+tablecrypt_status tablecrypt_table_local(const tablecrypt_table *table,
+                                         const char *name,
+                                         tablecrypt_structure **structure);
+
+/**
+ * Gives the global secondary index of this name.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, NO_SUCH_STRUCTURE.
+ */
+tablecrypt_status tablecrypt_table_global(const tablecrypt_table *table,
+                                          const char *name,
+                                          tablecrypt_structure **structure);
+
+/**
+ * Gives the structure that one string names: "base", "local:NAME" or "global:NAME".
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, NO_SUCH_STRUCTURE.
+ */
+tablecrypt_status tablecrypt_table_structure(const tablecrypt_table *table,
+                                             const char *name,
+                                             tablecrypt_structure **structure);
+
+/** Frees the table; nothing for NULL. Structures that came from it go on. */
+void tablecrypt_table_free(tablecrypt_table *table);
+
+/** The length of the record of a text of this length; SIZE_MAX, which no buffer has, where that is no size_t. */
+size_t tablecrypt_sealed_size(size_t text_length);
+
+/** The length of the text of a record of this length; 0 where that is no record's. */
+size_t tablecrypt_opened_size(size_t record_length);
+
+/**
+ * Seals `text` into the first bytes of `record`, TABLECRYPT_OVERHEAD more than the text's, and says in `record_length`
+ * how many they are: that may be NULL. The output must not share a byte with the text or the context;
+ * tablecrypt_structure_seal_in_place is for that.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, NO_RANDOM, and nothing was written. OUTPUT_TOO_SHORT, and
+ * `record_length` says how many bytes it takes.
+ */
+tablecrypt_status tablecrypt_structure_seal(const tablecrypt_structure *structure,
+                                            const uint8_t *context,
+                                            size_t context_length,
+                                            const uint8_t *text,
+                                            size_t text_length,
+                                            uint8_t *record,
+                                            size_t record_capacity,
+                                            size_t *record_length);
+
+/**
+ * Opens a record into the first bytes of `text`, TABLECRYPT_OVERHEAD less than the record's, and says in `text_length`
+ * how many they are: that may be NULL. The output must not share a byte with the record or the context;
+ * tablecrypt_structure_open_in_place is for that.
+ *
+ * Errors: UNAUTHENTIC, and the output was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TRUNCATED, UNKNOWN_KEY,
+ * UNKNOWN_VERSION, and nothing was written. OUTPUT_TOO_SHORT, and `text_length` says how many bytes it takes.
+ */
+tablecrypt_status tablecrypt_structure_open(const tablecrypt_structure *structure,
+                                            const uint8_t *context,
+                                            size_t context_length,
+                                            const uint8_t *record,
+                                            size_t record_length,
+                                            uint8_t *text,
+                                            size_t text_capacity,
+                                            size_t *text_length);
+
+/**
+ * Seals in place: the text stands in `record` from byte TABLECRYPT_TEXT_AT to 16 before its end, and `record` becomes
+ * the record. The context must not share a byte with it.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, NO_RANDOM; TRUNCATED if `record` is shorter than
+ * TABLECRYPT_OVERHEAD. Nothing was written.
+ */
+tablecrypt_status tablecrypt_structure_seal_in_place(const tablecrypt_structure *structure,
+                                                     const uint8_t *context,
+                                                     size_t context_length,
+                                                     uint8_t *record,
+                                                     size_t record_length);
+
+/**
+ * Opens in place: the text then stands in `record` from byte TABLECRYPT_TEXT_AT to 16 before its end. The context must
+ * not share a byte with it.
+ *
+ * Errors: UNAUTHENTIC, and the place of the text was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TRUNCATED, UNKNOWN_KEY,
+ * UNKNOWN_VERSION, and nothing was written.
+ */
+tablecrypt_status tablecrypt_structure_open_in_place(const tablecrypt_structure *structure,
+                                                     const uint8_t *context,
+                                                     size_t context_length,
+                                                     uint8_t *record,
+                                                     size_t record_length);
+
+/** Frees the structure; nothing for NULL. */
+void tablecrypt_structure_free(tablecrypt_structure *structure);
+
+/**
+ * Disables a key of the local KMS of the service in `folder`: tables under it cannot be opened, and those that are open
+ * fail at their deadline. `key` is an id, ARN or alias; NULL is the service default key.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, IO, KEY_NOT_FOUND, KEY_PENDING_DELETION.
+ */
+tablecrypt_status tablecrypt_local_kms_disable_key(const char *folder, const char *key);
+
+/**
+ * Enables it again; tables under it work again without a restart.
+ *
+ * Errors: as tablecrypt_local_kms_disable_key.
+ */
+tablecrypt_status tablecrypt_local_kms_enable_key(const char *folder, const char *key);
+
+/**
+ * Expands a key of 32 bytes. The caller's copy of it stays the caller's to wipe.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_gcm_expand(const uint8_t key[32], tablecrypt_gcm **gcm);
+
+/**
+ * Expands a key of 32 bytes for the backend of this name: for tests and measurements.
+ *
+ * Errors: NULL_ARGUMENT; NO_SUCH_BACKEND, also where this CPU cannot run it.
+ */
+tablecrypt_status tablecrypt_gcm_expand_on(const char *backend, const uint8_t key[32], tablecrypt_gcm **gcm);
+
+/**
+ * Seals `text` into `out`, which is as long, and gives the tag apart. In place where `out` is `text`.
+ *
+ * Neither `out` nor `tag` may share a byte with each other, the nonce or the AAD, nor lie partly over the text. The
+ * AAD is authenticated, not encrypted, and not stored.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, OVERLAP; TOO_LONG over 2^36 - 32 bytes of text. Nothing was written.
+ */
+tablecrypt_status tablecrypt_gcm_seal(const tablecrypt_gcm *gcm,
+                                      const uint8_t nonce[12],
+                                      const uint8_t *aad,
+                                      size_t aad_length,
+                                      const uint8_t *text,
+                                      size_t text_length,
+                                      uint8_t *out,
+                                      uint8_t tag[16]);
+
+/**
+ * Opens `text`, a ciphertext, into `out`, which is as long, if `tag` is its tag. In place where `out` is `text`.
+ *
+ * `out` may share no byte with the nonce, the AAD or the tag, nor lie partly over the text.
+ *
+ * Errors: UNAUTHENTIC, and `out` was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, and nothing was written.
+ */
+tablecrypt_status tablecrypt_gcm_open(const tablecrypt_gcm *gcm,
+                                      const uint8_t nonce[12],
+                                      const uint8_t *aad,
+                                      size_t aad_length,
+                                      const uint8_t *text,
+                                      size_t text_length,
+                                      const uint8_t tag[16],
+                                      uint8_t *out);
+
+/** The name of the backend that the key was expanded for. Static; NULL for NULL. */
+const char *tablecrypt_gcm_backend(const tablecrypt_gcm *gcm);
+
+/** Wipes and frees the key; nothing for NULL. */
+void tablecrypt_gcm_free(tablecrypt_gcm *gcm);
+
+/** How many backends this library has, whether or not this CPU can run them. */
+size_t tablecrypt_backend_count(void);
+
+/** The name of a backend, from 0, the best first. Static; NULL from tablecrypt_backend_count on. */
+const char *tablecrypt_backend_name(size_t index);
+
+/** Whether this CPU can run the backend of this name. False for an unknown name and for NULL. */
+bool tablecrypt_backend_is_available(const char *name);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif /* __cplusplus */
+
+#endif  /* TABLECRYPT_H */

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//
+// Tablecrypt for C++17: tablecrypt.h with owners that free themselves. Nothing here throws but std::vector and
+// std::string, for want of memory; it compiles with -fno-exceptions and -fno-rtti.
+//
+//     auto service = tablecrypt::service::open_local("demo");
+//     if (!service) return fail(service.message());
+//     if (auto status = service->create_table({"flights", {"by-delay"}, {"by-tail"}}); status != TABLECRYPT_OK) ...
+//
+// What can fail gives a tablecrypt_status, or a result<T>: a value or the status that says why not. Owners are
+// move-only; one that was moved from answers NULL_ARGUMENT. Threads, ownership, errors and buffers are as tablecrypt.h
+// says; what came from an owner goes on when that owner is gone.
+
+#ifndef TABLECRYPT_HPP
+#define TABLECRYPT_HPP
+
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tablecrypt.h"
+
+namespace tablecrypt {
+
+// The sentence on a status.
+[[nodiscard]] inline const char *message(tablecrypt_status status) noexcept {
+    return tablecrypt_status_message(status);
+}
+
+// What this thread's last failure said, with names and paths; empty if nothing failed yet.
+[[nodiscard]] inline std::string last_error() {
+    std::string text(tablecrypt_last_error(nullptr, 0), '\0');
+    tablecrypt_last_error(text.data(), text.size() + 1);
+    return text;
+}
+
+// Whether the library has the interface that this program was compiled with.
+[[nodiscard]] inline bool is_compatible() noexcept { return tablecrypt_abi() == TABLECRYPT_ABI; }
+
+[[nodiscard]] inline std::string_view version() noexcept { return tablecrypt_version(); }
+
+// A value, or the status that says why there is none.
+template <class T>
+class [[nodiscard]] result {
+public:
+    result(T value) : value_(std::move(value)) {}
+    result(tablecrypt_status status) noexcept : status_(status) { assert(status != TABLECRYPT_OK); }
+
+    [[nodiscard]] explicit operator bool() const noexcept { return value_.has_value(); }
+    [[nodiscard]] tablecrypt_status status() const noexcept { return status_; }
+    [[nodiscard]] const char *message() const noexcept { return tablecrypt_status_message(status_); }
+
+    // The value, which must be there.
+    [[nodiscard]] T &operator*() & noexcept { return *value_; }
+    [[nodiscard]] const T &operator*() const & noexcept { return *value_; }
+    [[nodiscard]] T operator*() && noexcept { return std::move(*value_); }
+    [[nodiscard]] T *operator->() noexcept { return &*value_; }
+    [[nodiscard]] const T *operator->() const noexcept { return &*value_; }
+
+private:
+    std::optional<T> value_;
+    tablecrypt_status status_ = TABLECRYPT_OK;
+};
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_byte = std::is_same_v<T, char> || std::is_same_v<T, unsigned char> ||
+                                std::is_same_v<T, signed char> || std::is_same_v<T, std::byte>;
+
+// What a container's data() leads to.
+template <class C>
+using element = std::remove_pointer_t<decltype(std::declval<C &>().data())>;
+
+template <class T, void (*Free)(T *)>
+struct freer {
+    void operator()(T *handle) const noexcept { Free(handle); }
+};
+
+template <class T, void (*Free)(T *)>
+using owner = std::unique_ptr<T, freer<T, Free>>;
+
+}  // namespace detail
+
+// Bytes that are read, of whoever owns them: a string, a vector, an array, a span.
+class view {
+public:
+    constexpr view() noexcept = default;
+    constexpr view(const std::uint8_t *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    view(const char *text) noexcept : view(std::string_view(text)) {}
+    template <class C, class = std::enable_if_t<detail::is_byte<std::remove_cv_t<detail::element<const C>>>>>
+    view(const C &bytes) noexcept
+        : data_(reinterpret_cast<const std::uint8_t *>(bytes.data())), size_(bytes.size()) {}
+
+    [[nodiscard]] constexpr const std::uint8_t *data() const noexcept { return data_; }
+    [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return size_ == 0 ? std::string_view() : std::string_view(reinterpret_cast<const char *>(data_), size_);
+    }
+
+private:
+    const std::uint8_t *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// Bytes that are written, of whoever owns them.
+class buffer {
+public:
+    constexpr buffer() noexcept = default;
+    constexpr buffer(std::uint8_t *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    template <class C, class = std::enable_if_t<detail::is_byte<detail::element<C>>>>
+    buffer(C &bytes) noexcept : data_(reinterpret_cast<std::uint8_t *>(bytes.data())), size_(bytes.size()) {}
+
+    [[nodiscard]] constexpr std::uint8_t *data() const noexcept { return data_; }
+    [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+
+private:
+    std::uint8_t *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+inline constexpr std::size_t overhead = TABLECRYPT_OVERHEAD;
+inline constexpr std::size_t text_at = TABLECRYPT_TEXT_AT;
+
+[[nodiscard]] inline std::size_t sealed_size(std::size_t text) noexcept { return tablecrypt_sealed_size(text); }
+[[nodiscard]] inline std::size_t opened_size(std::size_t record) noexcept { return tablecrypt_opened_size(record); }
+
+// A base table or an index: where records are sealed and opened. `context` is what the record belongs to.
+class structure {
+public:
+    // Takes the handle.
+    explicit structure(tablecrypt_structure *handle) noexcept : handle_(handle) {}
+
+    // Seals into a new record.
+    [[nodiscard]] result<std::vector<std::uint8_t>> seal(view context, view text) const {
+        if (text.size() > static_cast<std::size_t>(PTRDIFF_MAX) - overhead) return TABLECRYPT_LENGTH;
+        return made(sealed_size(text.size()), [&](buffer out) { return seal_into(context, text, out); });
+    }
+
+    // Opens a record into a new text.
+    [[nodiscard]] result<std::vector<std::uint8_t>> open(view context, view record) const {
+        if (record.size() > static_cast<std::size_t>(PTRDIFF_MAX)) return TABLECRYPT_LENGTH;
+        return made(opened_size(record.size()), [&](buffer out) { return open_into(context, record, out); });
+    }
+
+    // Seals into the first bytes of `out`, and gives how many they are.
+    [[nodiscard]] result<std::size_t> seal_into(view context, view text, buffer out) const noexcept {
+        std::size_t length = 0;
+        const auto status = tablecrypt_structure_seal(handle(), context.data(), context.size(), text.data(),
+                                                      text.size(), out.data(), out.size(), &length);
+        if (status != TABLECRYPT_OK) return status;
+        return length;
+    }
+
+    // Opens into the first bytes of `out`, and gives how many they are.
+    [[nodiscard]] result<std::size_t> open_into(view context, view record, buffer out) const noexcept {
+        std::size_t length = 0;
+        const auto status = tablecrypt_structure_open(handle(), context.data(), context.size(), record.data(),
+                                                      record.size(), out.data(), out.size(), &length);
+        if (status != TABLECRYPT_OK) return status;
+        return length;
+    }
+
+    // Seals the text that stands in `record` from byte 32 to 16 before its end.
+    [[nodiscard]] tablecrypt_status seal_in_place(view context, buffer record) const noexcept {
+        return tablecrypt_structure_seal_in_place(handle(), context.data(), context.size(), record.data(),
+                                                  record.size());
+    }
+
+    // Opens in place, and gives the text where it stands in `record`.
+    [[nodiscard]] result<buffer> open_in_place(view context, buffer record) const noexcept {
+        const auto status = tablecrypt_structure_open_in_place(handle(), context.data(), context.size(),
+                                                               record.data(), record.size());
+        if (status != TABLECRYPT_OK) return status;
+        return buffer(record.data() + text_at, opened_size(record.size()));
+    }
+
+    [[nodiscard]] tablecrypt_structure *handle() const noexcept { return handle_.get(); }
+
+private:
+    template <class F>
+    static result<std::vector<std::uint8_t>> made(std::size_t size, F into) {
+        std::vector<std::uint8_t> out(size);
+        if (const auto length = into(out); !length) return length.status();
+        return out;
+    }
+
+    detail::owner<tablecrypt_structure, tablecrypt_structure_free> handle_;
+};
+
+// An opened table.
+class table {
+public:
+    // Takes the handle.
+    explicit table(tablecrypt_table *handle) noexcept : handle_(handle) {}
+
+    [[nodiscard]] result<structure> base() const noexcept {
+        return given([&](auto **out) { return tablecrypt_table_base(handle(), out); });
+    }
+
+    [[nodiscard]] result<structure> local(const std::string &name) const noexcept {
+        return given([&](auto **out) { return tablecrypt_table_local(handle(), name.c_str(), out); });
+    }
+
+    [[nodiscard]] result<structure> global(const std::string &name) const noexcept {
+        return given([&](auto **out) { return tablecrypt_table_global(handle(), name.c_str(), out); });
+    }
+
+    // "base", "local:NAME" or "global:NAME".
+    [[nodiscard]] result<structure> at(const std::string &name) const noexcept {
+        return given([&](auto **out) { return tablecrypt_table_structure(handle(), name.c_str(), out); });
+    }
+
+    [[nodiscard]] tablecrypt_table *handle() const noexcept { return handle_.get(); }
+
+private:
+    template <class F>
+    static result<structure> given(F give) noexcept {
+        tablecrypt_structure *handle = nullptr;
+        if (const auto status = give(&handle); status != TABLECRYPT_OK) return status;
+        return structure(handle);
+    }
+
+    detail::owner<tablecrypt_table, tablecrypt_table_free> handle_;
+};
+
+// A client connection. Its destructor frees it; close() ends its permissions for all that came from it as well.
+class connection {
+public:
+    // Takes the handle.
+    explicit connection(tablecrypt_connection *handle) noexcept : handle_(handle) {}
+
+    [[nodiscard]] result<table> open_table(const std::string &name) const noexcept {
+        tablecrypt_table *opened = nullptr;
+        const auto status = tablecrypt_connection_open_table(handle(), name.c_str(), &opened);
+        if (status != TABLECRYPT_OK) return status;
+        return table(opened);
+    }
+
+    tablecrypt_status close() const noexcept { return tablecrypt_connection_close(handle()); }
+
+    [[nodiscard]] tablecrypt_connection *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::owner<tablecrypt_connection, tablecrypt_connection_free> handle_;
+};
+
+// What a new table is to be; without a KMS key it is under the service default key.
+struct table_spec {
+    std::string name;
+    std::vector<std::string> locals = {};
+    std::vector<std::string> globals = {};
+    std::optional<std::string> kms_key = {};
+};
+
+// Tables under a KMS.
+class service {
+public:
+    // Takes the handle.
+    explicit service(tablecrypt_service *handle) noexcept : handle_(handle) {}
+
+    // A local KMS in folder/kms, key files in folder/tables.
+    [[nodiscard]] static result<service> open_local(const std::string &folder) noexcept {
+        tablecrypt_service *opened = nullptr;
+        const auto status = tablecrypt_service_open_local(folder.c_str(), &opened);
+        if (status != TABLECRYPT_OK) return status;
+        return service(opened);
+    }
+
+    [[nodiscard]] tablecrypt_status create_table(const table_spec &spec) const {
+        const auto locals = pointers(spec.locals), globals = pointers(spec.globals);
+        return tablecrypt_service_create_table(handle(), spec.name.c_str(), locals.data(), locals.size(),
+                                               globals.data(), globals.size(),
+                                               spec.kms_key ? spec.kms_key->c_str() : nullptr);
+    }
+
+    [[nodiscard]] result<connection> connect() const noexcept {
+        tablecrypt_connection *made = nullptr;
+        const auto status = tablecrypt_service_connect(handle(), &made);
+        if (status != TABLECRYPT_OK) return status;
+        return connection(made);
+    }
+
+    [[nodiscard]] tablecrypt_service *handle() const noexcept { return handle_.get(); }
+
+private:
+    static std::vector<const char *> pointers(const std::vector<std::string> &names) {
+        std::vector<const char *> pointers;
+        for (const auto &name : names) pointers.push_back(name.c_str());
+        return pointers;
+    }
+
+    detail::owner<tablecrypt_service, tablecrypt_service_free> handle_;
+};
+
+// What an administrator does to the local KMS of the service in `folder`.
+namespace local_kms {
+
+[[nodiscard]] inline tablecrypt_status disable_key(const std::string &folder) noexcept {
+    return tablecrypt_local_kms_disable_key(folder.c_str(), nullptr);
+}
+
+[[nodiscard]] inline tablecrypt_status disable_key(const std::string &folder, const std::string &key) noexcept {
+    return tablecrypt_local_kms_disable_key(folder.c_str(), key.c_str());
+}
+
+[[nodiscard]] inline tablecrypt_status enable_key(const std::string &folder) noexcept {
+    return tablecrypt_local_kms_enable_key(folder.c_str(), nullptr);
+}
+
+[[nodiscard]] inline tablecrypt_status enable_key(const std::string &folder, const std::string &key) noexcept {
+    return tablecrypt_local_kms_enable_key(folder.c_str(), key.c_str());
+}
+
+}  // namespace local_kms
+
+using key256 = std::array<std::uint8_t, 32>;
+using nonce96 = std::array<std::uint8_t, 12>;
+using tag128 = std::array<std::uint8_t, 16>;
+
+// A backend's name, and whether this CPU can run it.
+struct backend {
+    std::string_view name;
+    bool is_available;
+};
+
+// Every backend of the library, the best first.
+[[nodiscard]] inline std::vector<backend> backends() {
+    std::vector<backend> all;
+    for (std::size_t i = 0; i < tablecrypt_backend_count(); ++i) {
+        const char *name = tablecrypt_backend_name(i);
+        all.push_back({name, tablecrypt_backend_is_available(name)});
+    }
+    return all;
+}
+
+// AES-256-GCM under one key. A nonce must never be used twice under it.
+class gcm {
+public:
+    // Takes the handle.
+    explicit gcm(tablecrypt_gcm *handle) noexcept : handle_(handle) {}
+
+    // For the best backend of this CPU.
+    [[nodiscard]] static result<gcm> expand(const key256 &key) noexcept {
+        tablecrypt_gcm *expanded = nullptr;
+        if (const auto status = tablecrypt_gcm_expand(key.data(), &expanded); status != TABLECRYPT_OK) return status;
+        return gcm(expanded);
+    }
+
+    // For the backend of this name.
+    [[nodiscard]] static result<gcm> expand_on(const std::string &name, const key256 &key) noexcept {
+        tablecrypt_gcm *expanded = nullptr;
+        const auto status = tablecrypt_gcm_expand_on(name.c_str(), key.data(), &expanded);
+        if (status != TABLECRYPT_OK) return status;
+        return gcm(expanded);
+    }
+
+    // Seals `text` into `out`, which is as long (or OUTPUT_TOO_SHORT), and gives the tag. In place where both are one.
+    [[nodiscard]] tablecrypt_status seal(const nonce96 &nonce, view aad, view text, buffer out,
+                                         tag128 &tag) const noexcept {
+        if (out.size() < text.size()) return TABLECRYPT_OUTPUT_TOO_SHORT;
+        return tablecrypt_gcm_seal(handle(), nonce.data(), aad.data(), aad.size(), text.data(), text.size(),
+                                   out.data(), tag.data());
+    }
+
+    // Opens `text` into `out`, which is as long (or OUTPUT_TOO_SHORT). In place where both are one.
+    [[nodiscard]] tablecrypt_status open(const nonce96 &nonce, view aad, view text, const tag128 &tag,
+                                         buffer out) const noexcept {
+        if (out.size() < text.size()) return TABLECRYPT_OUTPUT_TOO_SHORT;
+        return tablecrypt_gcm_open(handle(), nonce.data(), aad.data(), aad.size(), text.data(), text.size(),
+                                   tag.data(), out.data());
+    }
+
+    // Empty for an owner that was moved from.
+    [[nodiscard]] std::string_view backend() const noexcept {
+        const char *name = tablecrypt_gcm_backend(handle());
+        return name == nullptr ? std::string_view() : std::string_view(name);
+    }
+
+    [[nodiscard]] tablecrypt_gcm *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::owner<tablecrypt_gcm, tablecrypt_gcm_free> handle_;
+};
+
+}  // namespace tablecrypt
+
+#endif  // TABLECRYPT_HPP
