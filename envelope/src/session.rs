@@ -226,8 +226,9 @@ mod tests {
     fn nonces_of_sessions_that_share_a_slot_are_never_the_same() {
         let first = &session();
         // Other tests make sessions at the same time.
-        let second =
-            &core::iter::repeat_with(session).find(|other| (other.id - first.id) % LEASES as u64 == 0).unwrap();
+        let second = &core::iter::repeat_with(session)
+            .find(|other| (other.id - first.id).is_multiple_of(LEASES as u64))
+            .unwrap();
         let mut nonces: Vec<_> = (0..3000).flat_map(|_| [first, second].map(|s| (s.id, s.nonce(1).unwrap()))).collect();
         nonces.sort_unstable();
         nonces.dedup();
