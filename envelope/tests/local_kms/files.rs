@@ -141,14 +141,15 @@ fn what_does_not_fit_on_the_disk_is_not_left_in_half() {
     let fixture = Fixture::new();
     fixture.kms.ensure_key(ALIAS, "").unwrap();
     let inner = child("files::child_calls_until_the_disk_is_full", fixture.folder.path());
-    let status = Command::new("sh")
+    // Its output goes into a pipe: a file that this test's own output goes to may be past the limit.
+    let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$@\"", "sh"])
         .arg(inner.get_program())
         .args(inner.get_args())
         .env(CHILD, fixture.folder.path())
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let text = fs::read_to_string(fixture.path("audit.jsonl")).unwrap();
     assert!(text.ends_with('\n'), "half a line was left");
     let log = fixture.log();
