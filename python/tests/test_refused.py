@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import shutil
+import tempfile
 
 import pytest
 
@@ -230,12 +231,22 @@ def test_a_folder_that_is_a_file_is_an_io_error(tmp_path):
         assert refusal.value.filename.startswith(str(file))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write a read-only folder")
-def test_a_read_only_folder_is_an_io_error(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(tablecrypt.Io) as refusal:
-        tablecrypt.Service.local(tmp_path / "demo")
-    assert refusal.value.errno == errno.EACCES
+def test_a_read_only_folder_is_an_io_error():
+    # Not below tmp_path, which its owner alone may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        child = os.fork()
+        if child == 0:
+            answer = 1
+            try:
+                if os.geteuid() == 0:
+                    os.setuid(65534)  # nobody: no mode binds root
+                tablecrypt.Service.local(f"{folder}/demo")
+            except tablecrypt.Io as refusal:
+                answer = 0 if refusal.errno == errno.EACCES else 2
+            finally:
+                os._exit(answer)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_store_that_cannot_be_written_leaves_no_table(folder, service):
