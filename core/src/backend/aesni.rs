@@ -9,7 +9,7 @@
 //!
 //! GHASH is computed as POLYVAL of byte-reversed blocks (RFC 8452 appendix A): `H' = 2 rev(H)`, products by Karatsuba,
 //! eight of them added before one reduction by two multiplications with x^63 + x^62 + x^57 (Gueron's folding).
-//! Issue B of the plan replaces the shapes here, not the trait: powers as a message needs them, a latency path, tails.
+//! Still to come, under the same trait: powers only as a message needs them, a path bound by latency, masked tails.
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
