@@ -74,8 +74,8 @@ pub(crate) enum Due {
     Later(Duration),
     /// Nothing before something else happens.
     Nothing,
-    /// A refresh, on a thread that may block.
-    Refresh,
+    /// A refresh, on a thread that may block; and a look again at this time, the deadline, if it has not landed.
+    Refresh(Duration),
 }
 
 impl Permission {
@@ -126,12 +126,12 @@ impl Permission {
     fn watch(self: &Arc<Self>) -> Result<()> {
         let generation = fork_generation();
         let before = self.generation.swap(generation, Ordering::Relaxed);
-        if before != 0 && before != generation {
-            // A refresh that was under way goes on in the parent only.
-            self.state().in_flight = false;
-        }
         if before == generation {
             return Ok(());
+        }
+        if before != 0 {
+            // A refresh that was under way goes on in the parent only.
+            self.state().in_flight = false;
         }
         self.service.refresher.watch(self).map_err(|error| {
             // No key is used that no timer would wipe: the next operation tries again.
@@ -230,7 +230,7 @@ impl Permission {
             Some(failure) if now < failure.retry => Due::Later(failure.retry.min(deadline)),
             _ => {
                 state.in_flight = true;
-                Due::Refresh
+                Due::Refresh(deadline)
             }
         }
     }

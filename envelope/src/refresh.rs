@@ -148,11 +148,11 @@ impl Shared {
         match permission.tick(self.clock.now()) {
             Due::Later(time) => Some(time),
             Due::Nothing => None,
-            Due::Refresh => {
+            Due::Refresh(deadline) => {
                 self.queues().to_refresh.push_back(permission);
                 self.workers.iter().for_each(|worker| self.clock.ring(worker));
-                // The landing rings, and what is due then is seen then; the deadline must not wait for that.
-                Some(self.clock.now() + Duration::from_secs(1))
+                // The landing rings, and what is due then is seen then; the deadline does not wait for that.
+                Some(deadline)
             }
         }
     }
