@@ -2,11 +2,16 @@
 //!
 //! Each instruction set has a zero-sized token that only its `detect` makes. A backend stores the token in the key that
 //! it expands, so that whoever holds such a key holds the proof: that is the whole safety argument of calling into it.
+//!
+//! Crate `cpufeatures` 0.3 ties VAES and VPCLMULQDQ to the state of ZMM registers, and so answers no on a CPU that has them
+//! without AVX-512 (Zen 3, Alder Lake). [`Vaes256`] therefore asks for AVX2 there, and for the two bits itself.
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no token without a backend"))]
 
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(aesni_bits, "aes", "pclmulqdq", "ssse3", "sse4.1");
+#[cfg(target_arch = "x86_64")]
+cpufeatures::new!(avx2_bits, "avx2");
 
 /// Proof that this CPU and its operating system can run AES-NI, PCLMULQDQ, SSSE3 and SSE4.1.
 /// Zero-sized; only [`Aesni::detect`] makes one.
@@ -22,5 +27,58 @@ impl Aesni {
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn detect() -> Option<Self> {
         None
+    }
+}
+
+/// Proof that this CPU and its operating system can run AVX2, VAES and VPCLMULQDQ on YMM registers, and what
+/// [`Aesni`] proves. Zero-sized; only [`Vaes256::detect`] makes one.
+#[derive(Clone, Copy)]
+pub(crate) struct Vaes256(());
+
+impl Vaes256 {
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn detect() -> Option<Self> {
+        // AVX2 as cpufeatures tests it includes that the operating system saves YMM registers.
+        (aesni_bits::get() && avx2_bits::get() && vaes::get()).then_some(Self(()))
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn detect() -> Option<Self> {
+        None
+    }
+}
+
+/// Whether CPUID says VAES and VPCLMULQDQ, asked once.
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, unused_unsafe, reason = "CPUID became a safe call after our oldest Rust")]
+mod vaes {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+    use core::sync::atomic::{AtomicU8, Ordering};
+
+    /// Bits of leaf 7, register ECX (Intel SDM volume 2, CPUID).
+    const VAES: u32 = 1 << 9;
+    const VPCLMULQDQ: u32 = 1 << 10;
+
+    const UNKNOWN: u8 = 2;
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+    pub(super) fn get() -> bool {
+        match ANSWER.load(Ordering::Relaxed) {
+            UNKNOWN => {
+                let answer = ask();
+                ANSWER.store(u8::from(answer), Ordering::Relaxed);
+                answer
+            }
+            answer => answer == 1,
+        }
+    }
+
+    #[cold]
+    fn ask() -> bool {
+        const BOTH: u32 = VAES | VPCLMULQDQ;
+        // SAFETY: every x86-64 has CPUID.
+        let highest = unsafe { __cpuid(0) }.eax;
+        // SAFETY: every x86-64 has CPUID, and this one has leaf 7.
+        highest >= 7 && unsafe { __cpuid_count(7, 0) }.ecx & BOTH == BOTH
     }
 }

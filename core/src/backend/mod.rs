@@ -5,7 +5,13 @@
 
 #[cfg(target_arch = "x86_64")]
 mod aesni;
+#[cfg(target_arch = "x86_64")]
+mod lazy;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod vaes256;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use aead::inout::InOutBuf;
 
@@ -15,6 +21,8 @@ use crate::{Key, Nonce, SealMessage, Tag, cpu, gcm::OpenMessage};
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Backend {
+    /// x86-64 with VAES and VPCLMULQDQ, 256-bit vectors.
+    Vaes256,
     /// x86-64 with AES-NI and PCLMULQDQ, 128-bit vectors.
     Aesni,
     /// Any CPU, constant time, from the crates `aes` and `ghash`.
@@ -23,12 +31,13 @@ pub enum Backend {
 
 impl Backend {
     /// Every backend of this version, the best first, whether or not this CPU has it.
-    pub const ALL: &'static [Self] = &[Self::Aesni, Self::Portable];
+    pub const ALL: &'static [Self] = &[Self::Vaes256, Self::Aesni, Self::Portable];
 
     /// Its name as benchmarks and logs print it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Vaes256 => "vaes256",
             Self::Aesni => "aesni",
             Self::Portable => "portable",
         }
@@ -38,6 +47,7 @@ impl Backend {
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
+            Self::Vaes256 => cpu::Vaes256::detect().is_some(),
             Self::Aesni => cpu::Aesni::detect().is_some(),
             Self::Portable => true,
         }
@@ -90,6 +100,8 @@ pub(crate) trait Kernel {
 #[allow(clippy::large_enum_variant, reason = "no alloc: the largest variant is the size of a key")]
 pub(crate) enum Expanded {
     #[cfg(target_arch = "x86_64")]
+    Vaes256(vaes256::Expanded),
+    #[cfg(target_arch = "x86_64")]
     Aesni(aesni::Expanded),
     Portable(portable::Expanded),
 }
@@ -98,6 +110,8 @@ pub(crate) enum Expanded {
 macro_rules! on_kernel {
     ($expanded:expr, $kernel:ident => $call:expr) => {
         match $expanded {
+            #[cfg(target_arch = "x86_64")]
+            Expanded::Vaes256($kernel) => $call,
             #[cfg(target_arch = "x86_64")]
             Expanded::Aesni($kernel) => $call,
             Expanded::Portable($kernel) => $call,
@@ -110,15 +124,21 @@ impl Expanded {
     pub(crate) fn new(backend: Backend, key: &Key) -> Option<Self> {
         match backend {
             #[cfg(target_arch = "x86_64")]
+            Backend::Vaes256 => cpu::Vaes256::detect().map(|proof| Self::Vaes256(vaes256::Expanded::new(proof, key))),
+            #[cfg(target_arch = "x86_64")]
             Backend::Aesni => cpu::Aesni::detect().map(|proof| Self::Aesni(aesni::Expanded::new(proof, key))),
             #[cfg(not(target_arch = "x86_64"))]
-            Backend::Aesni => None,
+            Backend::Vaes256 | Backend::Aesni => None,
             Backend::Portable => Some(Self::Portable(portable::Expanded::new(key))),
         }
     }
 
     /// Expands `key` for the best backend of this CPU.
     pub(crate) fn best(key: &Key) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(proof) = cpu::Vaes256::detect() {
+            return Self::Vaes256(vaes256::Expanded::new(proof, key));
+        }
         #[cfg(target_arch = "x86_64")]
         if let Some(proof) = cpu::Aesni::detect() {
             return Self::Aesni(aesni::Expanded::new(proof, key));
@@ -128,6 +148,8 @@ impl Expanded {
 
     pub(crate) const fn backend(&self) -> Backend {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes256(_) => Backend::Vaes256,
             #[cfg(target_arch = "x86_64")]
             Self::Aesni(_) => Backend::Aesni,
             Self::Portable(_) => Backend::Portable,
