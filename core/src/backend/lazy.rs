@@ -31,36 +31,40 @@ impl<T: Zeroize> Lazy<T> {
         Self { state: AtomicU8::new(EMPTY), value: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
-    /// The value; made by `make` if it does not stand yet, in `spare` if another thread is making it now.
+    /// The value, if it stands.
     #[inline]
-    pub(super) fn get<'a>(&'a self, spare: &'a mut Option<T>, make: impl FnOnce() -> T) -> &'a T {
-        if self.state.load(Ordering::Acquire) == READY {
-            // SAFETY: READY was loaded with acquire, so the write happened before, and there is no other.
-            return unsafe { (*self.value.get()).assume_init_ref() };
+    pub(super) fn get(&self) -> Option<&T> {
+        if self.state.load(Ordering::Acquire) != READY {
+            return None;
         }
-        self.fill(spare, make)
+        // SAFETY: the pointer is that of a cell which lives as long as `self`; nobody writes it after READY.
+        let value = unsafe { &*self.value.get() };
+        // SAFETY: READY was loaded with acquire, so the write of the value happened before.
+        Some(unsafe { value.assume_init_ref() })
     }
 
+    /// The value, which [`Lazy::get`] did not find, for `then`: made in its place by the first thread that comes here, and
+    /// for itself alone by another that comes meanwhile.
     #[cold]
-    fn fill<'a>(&'a self, spare: &'a mut Option<T>, make: impl FnOnce() -> T) -> &'a T {
+    pub(super) fn make<R>(&self, make: impl FnOnce() -> T, then: impl FnOnce(&T) -> R) -> R {
         if self.state.compare_exchange(EMPTY, CLAIMED, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return spare.insert(make());
+            let mut made = make();
+            let answer = then(&made);
+            made.zeroize();
+            return answer;
         }
         // SAFETY: this thread alone claimed the place, and nobody reads it before READY.
-        let value = unsafe { (*self.value.get()).write(make()) };
+        let value = unsafe { &mut *self.value.get() }.write(make());
         self.state.store(READY, Ordering::Release);
-        value
+        then(value)
     }
 }
 
 impl<T: Zeroize> Drop for Lazy<T> {
     fn drop(&mut self) {
-        if *self.state.get_mut() != EMPTY {
-            // Never CLAIMED for good: `make` does not unwind, and if it did, what stands there is bytes all the same.
-            if *self.state.get_mut() == READY {
-                // SAFETY: READY says that the value was written.
-                unsafe { self.value.get_mut().assume_init_mut() }.zeroize();
-            }
+        if *self.state.get_mut() == READY {
+            // SAFETY: READY says that the value was written.
+            unsafe { self.value.get_mut().assume_init_mut() }.zeroize();
         }
     }
 }
