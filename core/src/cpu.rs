@@ -12,6 +12,8 @@
 cpufeatures::new!(aesni_bits, "aes", "pclmulqdq", "ssse3", "sse4.1");
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(avx2_bits, "avx2");
+#[cfg(target_arch = "x86_64")]
+cpufeatures::new!(vaes512_bits, "avx512f", "avx512bw", "avx512vl", "vaes", "vpclmulqdq");
 
 /// Proof that this CPU and its operating system can run AES-NI, PCLMULQDQ, SSSE3 and SSE4.1.
 /// Zero-sized; only [`Aesni::detect`] makes one.
@@ -40,6 +42,23 @@ impl Vaes256 {
     pub(crate) fn detect() -> Option<Self> {
         // AVX2 as cpufeatures tests it includes that the operating system saves YMM registers.
         (aesni_bits::get() && avx2_bits::get() && vaes::get()).then_some(Self(()))
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn detect() -> Option<Self> {
+        None
+    }
+}
+
+/// Proof that this CPU and its operating system can run AVX-512 F, BW and VL, VAES and VPCLMULQDQ on ZMM registers, and
+/// what [`Vaes256`] proves. Zero-sized; only [`Vaes512::detect`] makes one.
+#[derive(Clone, Copy)]
+pub(crate) struct Vaes512(());
+
+impl Vaes512 {
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn detect() -> Option<Self> {
+        (aesni_bits::get() && avx2_bits::get() && vaes512_bits::get()).then_some(Self(()))
     }
 
     #[cfg(not(target_arch = "x86_64"))]

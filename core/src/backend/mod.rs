@@ -11,6 +11,8 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod vaes256;
 #[cfg(target_arch = "x86_64")]
+mod vaes512;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 use aead::inout::InOutBuf;
@@ -21,6 +23,8 @@ use crate::{Key, Nonce, SealMessage, Tag, cpu, gcm::OpenMessage};
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Backend {
+    /// x86-64 with VAES, VPCLMULQDQ and AVX-512, 512-bit vectors.
+    Vaes512,
     /// x86-64 with VAES and VPCLMULQDQ, 256-bit vectors.
     Vaes256,
     /// x86-64 with AES-NI and PCLMULQDQ, 128-bit vectors.
@@ -31,12 +35,13 @@ pub enum Backend {
 
 impl Backend {
     /// Every backend of this version, the best first, whether or not this CPU has it.
-    pub const ALL: &'static [Self] = &[Self::Vaes256, Self::Aesni, Self::Portable];
+    pub const ALL: &'static [Self] = &[Self::Vaes512, Self::Vaes256, Self::Aesni, Self::Portable];
 
     /// Its name as benchmarks and logs print it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Vaes512 => "vaes512",
             Self::Vaes256 => "vaes256",
             Self::Aesni => "aesni",
             Self::Portable => "portable",
@@ -47,6 +52,7 @@ impl Backend {
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
+            Self::Vaes512 => cpu::Vaes512::detect().is_some(),
             Self::Vaes256 => cpu::Vaes256::detect().is_some(),
             Self::Aesni => cpu::Aesni::detect().is_some(),
             Self::Portable => true,
@@ -100,6 +106,8 @@ pub(crate) trait Kernel {
 #[allow(clippy::large_enum_variant, reason = "no alloc: the largest variant is the size of a key")]
 pub(crate) enum Expanded {
     #[cfg(target_arch = "x86_64")]
+    Vaes512(vaes512::Expanded),
+    #[cfg(target_arch = "x86_64")]
     Vaes256(vaes256::Expanded),
     #[cfg(target_arch = "x86_64")]
     Aesni(aesni::Expanded),
@@ -110,6 +118,8 @@ pub(crate) enum Expanded {
 macro_rules! on_kernel {
     ($expanded:expr, $kernel:ident => $call:expr) => {
         match $expanded {
+            #[cfg(target_arch = "x86_64")]
+            Expanded::Vaes512($kernel) => $call,
             #[cfg(target_arch = "x86_64")]
             Expanded::Vaes256($kernel) => $call,
             #[cfg(target_arch = "x86_64")]
@@ -124,17 +134,23 @@ impl Expanded {
     pub(crate) fn new(backend: Backend, key: &Key) -> Option<Self> {
         match backend {
             #[cfg(target_arch = "x86_64")]
+            Backend::Vaes512 => cpu::Vaes512::detect().map(|proof| Self::Vaes512(vaes512::Expanded::new(proof, key))),
+            #[cfg(target_arch = "x86_64")]
             Backend::Vaes256 => cpu::Vaes256::detect().map(|proof| Self::Vaes256(vaes256::Expanded::new(proof, key))),
             #[cfg(target_arch = "x86_64")]
             Backend::Aesni => cpu::Aesni::detect().map(|proof| Self::Aesni(aesni::Expanded::new(proof, key))),
             #[cfg(not(target_arch = "x86_64"))]
-            Backend::Vaes256 | Backend::Aesni => None,
+            Backend::Vaes512 | Backend::Vaes256 | Backend::Aesni => None,
             Backend::Portable => Some(Self::Portable(portable::Expanded::new(key))),
         }
     }
 
     /// Expands `key` for the best backend of this CPU.
     pub(crate) fn best(key: &Key) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(proof) = cpu::Vaes512::detect() {
+            return Self::Vaes512(vaes512::Expanded::new(proof, key));
+        }
         #[cfg(target_arch = "x86_64")]
         if let Some(proof) = cpu::Vaes256::detect() {
             return Self::Vaes256(vaes256::Expanded::new(proof, key));
@@ -148,6 +164,8 @@ impl Expanded {
 
     pub(crate) const fn backend(&self) -> Backend {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes512(_) => Backend::Vaes512,
             #[cfg(target_arch = "x86_64")]
             Self::Vaes256(_) => Backend::Vaes256,
             #[cfg(target_arch = "x86_64")]

@@ -334,7 +334,7 @@ fn crypt_steps<const SEAL: bool>(
         done = 1;
     }
     *counter = _mm_add_epi32(*counter, _mm_set_epi32(0, 0, 0, (16 * count).cast_signed()));
-    let hash = if steps.len() > done {
+    if steps.len() > done {
         let window = _mm256_add_epi32(window, _mm256_set_epi32(0, 0, 0, 16 * done as i32, 0, 0, 0, 16 * done as i32));
         let (input, output) = steps.reborrow().into_raw();
         let (input, output) = (input.wrapping_add(done).cast::<u8>(), output.wrapping_add(done).cast::<u8>());
@@ -344,8 +344,7 @@ fn crypt_steps<const SEAL: bool>(
         unsafe { crypt_and_hash(key, powers, window, hash, (input, output, hashed), steps.len() - done) }
     } else {
         hash
-    };
-    hash
+    }
 }
 
 /// `steps` steps of AES, each with the GHASH of one step at `hashed`, which may be the one before.

@@ -190,7 +190,7 @@ pub(super) fn to_bytes(block: __m128i) -> [u8; 16] {
 #[target_feature(enable = "ssse3")]
 pub(super) fn load_last(bytes: &[u8]) -> __m128i {
     match bytes.last_chunk::<16>() {
-        Some(window) if bytes.len() % 16 == 0 => load(window),
+        Some(window) if bytes.len().is_multiple_of(16) => load(window),
         Some(window) => _mm_shuffle_epi8(load(window), shift(16 - bytes.len() % 16)),
         None => load_short(bytes),
     }
