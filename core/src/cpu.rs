@@ -4,16 +4,9 @@
 //! it expands, so that whoever holds such a key holds the proof: that is the whole safety argument of calling into it.
 //!
 //! Crate `cpufeatures` 0.3 ties VAES and VPCLMULQDQ to the state of ZMM registers, and so answers no on a CPU that has them
-//! without AVX-512 (Zen 3, Alder Lake). [`Vaes256`] therefore asks for AVX2 there, and for the two bits itself.
+//! without AVX-512 (Zen 3, Alder Lake). [`Vaes256`] therefore asks it for AVX2, and CPUID itself for the two bits.
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no token without a backend"))]
-
-#[cfg(target_arch = "x86_64")]
-cpufeatures::new!(aesni_bits, "aes", "pclmulqdq", "ssse3", "sse4.1");
-#[cfg(target_arch = "x86_64")]
-cpufeatures::new!(avx2_bits, "avx2");
-#[cfg(target_arch = "x86_64")]
-cpufeatures::new!(vaes512_bits, "avx512f", "avx512bw", "avx512vl", "vaes", "vpclmulqdq");
 
 /// Proof that this CPU and its operating system can run AES-NI, PCLMULQDQ, SSSE3 and SSE4.1.
 /// Zero-sized; only [`Aesni::detect`] makes one.
@@ -21,14 +14,9 @@ cpufeatures::new!(vaes512_bits, "avx512f", "avx512bw", "avx512vl", "vaes", "vpcl
 pub(crate) struct Aesni(());
 
 impl Aesni {
-    #[cfg(target_arch = "x86_64")]
+    #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        aesni_bits::get().then_some(Self(()))
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn detect() -> Option<Self> {
-        None
+        has(AESNI).then_some(Self(()))
     }
 }
 
@@ -38,15 +26,9 @@ impl Aesni {
 pub(crate) struct Vaes256(());
 
 impl Vaes256 {
-    #[cfg(target_arch = "x86_64")]
+    #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        // AVX2 as cpufeatures tests it includes that the operating system saves YMM registers.
-        (aesni_bits::get() && avx2_bits::get() && vaes::get()).then_some(Self(()))
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn detect() -> Option<Self> {
-        None
+        has(VAES256).then_some(Self(()))
     }
 }
 
@@ -56,48 +38,71 @@ impl Vaes256 {
 pub(crate) struct Vaes512(());
 
 impl Vaes512 {
-    #[cfg(target_arch = "x86_64")]
+    #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        (aesni_bits::get() && avx2_bits::get() && vaes512_bits::get()).then_some(Self(()))
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn detect() -> Option<Self> {
-        None
+        has(VAES512).then_some(Self(()))
     }
 }
 
-/// Whether CPUID says VAES and VPCLMULQDQ, asked once.
+const AESNI: u8 = 1;
+const VAES256: u8 = 2;
+const VAES512: u8 = 4;
+
+#[cfg(target_arch = "x86_64")]
+use x86::has;
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has(_: u8) -> bool {
+    false
+}
+
+/// The answers of CPUID, asked once and kept in one byte: a key that is expanded reads it once.
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, unused_unsafe, reason = "CPUID became a safe call after our oldest Rust")]
-mod vaes {
+mod x86 {
     use core::arch::x86_64::{__cpuid, __cpuid_count};
     use core::sync::atomic::{AtomicU8, Ordering};
 
+    use super::{AESNI, VAES256, VAES512};
+
+    cpufeatures::new!(aesni, "aes", "pclmulqdq", "ssse3", "sse4.1");
+    // As cpufeatures tests AVX2, that includes that the operating system saves YMM registers, and AVX-512 ZMM.
+    cpufeatures::new!(avx2, "avx2");
+    cpufeatures::new!(avx512, "avx512f", "avx512bw", "avx512vl", "vaes", "vpclmulqdq");
+
     /// Bits of leaf 7, register ECX (Intel SDM volume 2, CPUID).
-    const VAES: u32 = 1 << 9;
-    const VPCLMULQDQ: u32 = 1 << 10;
+    const VAES_AND_VPCLMULQDQ: u32 = 1 << 9 | 1 << 10;
 
-    const UNKNOWN: u8 = 2;
-    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    const UNKNOWN: u8 = 0x80;
+    static ANSWERS: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-    pub(super) fn get() -> bool {
-        match ANSWER.load(Ordering::Relaxed) {
-            UNKNOWN => {
-                let answer = ask();
-                ANSWER.store(u8::from(answer), Ordering::Relaxed);
-                answer
-            }
-            answer => answer == 1,
-        }
+    #[inline]
+    pub(super) fn has(what: u8) -> bool {
+        let answers = ANSWERS.load(Ordering::Relaxed);
+        let answers = if answers == UNKNOWN { ask() } else { answers };
+        answers & what != 0
     }
 
     #[cold]
-    fn ask() -> bool {
-        const BOTH: u32 = VAES | VPCLMULQDQ;
+    fn ask() -> u8 {
+        let mut answers = 0;
+        if aesni::get() {
+            answers |= AESNI;
+            if avx2::get() && vaes() {
+                answers |= VAES256;
+                if avx512::get() {
+                    answers |= VAES512;
+                }
+            }
+        }
+        ANSWERS.store(answers, Ordering::Relaxed);
+        answers
+    }
+
+    fn vaes() -> bool {
         // SAFETY: every x86-64 has CPUID.
         let highest = unsafe { __cpuid(0) }.eax;
         // SAFETY: every x86-64 has CPUID, and this one has leaf 7.
-        highest >= 7 && unsafe { __cpuid_count(7, 0) }.ecx & BOTH == BOTH
+        highest >= 7 && unsafe { __cpuid_count(7, 0) }.ecx & VAES_AND_VPCLMULQDQ == VAES_AND_VPCLMULQDQ
     }
 }

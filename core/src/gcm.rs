@@ -34,15 +34,17 @@ pub struct Aes256Gcm {
 
 impl Aes256Gcm {
     /// Expands `key` for the best backend of this CPU.
+    #[inline(never)] // so that the key is expanded in its caller's place; inlined, it is moved there
     #[must_use]
     pub fn new(key: &Key) -> Self {
-        Self { expanded: Expanded::best(key) }
+        Expanded::best(key, |expanded| Self { expanded })
     }
 
     /// Expands `key` for one backend; None where this CPU or this build does not have it.
+    #[inline(never)] // as `new`
     #[must_use]
     pub fn on(backend: Backend, key: &Key) -> Option<Self> {
-        Expanded::new(backend, key).map(|expanded| Self { expanded })
+        Expanded::new(backend, key, |expanded| Self { expanded })
     }
 
     /// The backend that the key was expanded for.

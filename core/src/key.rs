@@ -37,7 +37,7 @@ impl Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.0.as_mut_slice().zeroize(); // as a slice: at once, not byte by byte
     }
 }
 

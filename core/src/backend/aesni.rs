@@ -1,30 +1,157 @@
-//! x86-64 with AES-NI and PCLMULQDQ: CTR and GHASH fused, eight blocks a step, 128-bit vectors.
+//! x86-64 with AES-NI and PCLMULQDQ: one block a vector, 128 bits.
 //!
 //! ```text
-//!  step i:   AES rounds of the eight counters of step i        (AES unit)
-//!            GHASH of eight ciphertext blocks, one a round     (carry-less multiplier)
-//!            seal hashes the blocks of step i - 1, open those of step i: neither waits for the other unit
-//!  tail:     at most eight blocks and E(J0) in one flight
-//! ```
+//!  text    | step | step | step |  ...  | rest: 1 to 128 bytes |
+//!            eight blocks                 with E(J0) in one flight, then one reduction and the tag
 //!
-//! GHASH is computed as POLYVAL of byte-reversed blocks (RFC 8452 appendix A): `H' = 2 rev(H)`, products by Karatsuba,
-//! eight of them added before one reduction by two multiplications with x^63 + x^62 + x^57 (Gueron's folding).
-//! Still to come, under the same trait: powers only as a message needs them, a path bound by latency, masked tails.
+//!  step    AES rounds of eight counters   with, in each round, the GHASH of one block
+//!          seal hashes the ciphertext of the step before, open that of the same step: neither waits
+//! ```
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
 use core::arch::asm;
 use core::arch::x86_64::*;
 
+use aead::array::Array;
 use aead::consts::U128;
-use aead::inout::InOutBuf;
+use aead::inout::{InOut, InOutBuf};
 use zeroize::Zeroize;
 
 use super::Kernel;
+use super::lazy::Lazy;
+use super::x86::{
+    Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply, ones, reverse,
+    shift, shift_up, square, store, store_short, to_bytes, wipe,
+};
 use crate::{Key, Nonce, Tag, cpu};
+
+/// Writes a block once for each number: what a loop would be if its count were not too large to be unrolled.
+macro_rules! unroll {
+    ($i:ident in $($n:literal)* => $body:block) => { $({ const $i: usize = $n; $body })* };
+}
+
+/// Counter blocks of a step after the first AES key, in xmm0 to xmm7. Their counters are 2 to 9 more than that in xmm14,
+/// a multiple of 8, so that all of a window of eight are one block (xmm12; xmm13 the next) and a constant.
+macro_rules! counters {
+    () => {
+        "movdqa xmm12, xmm14
+         pshufb xmm12, xmm15
+         paddd xmm14, [{constants}]
+         movdqa xmm13, xmm14
+         pshufb xmm13, xmm15
+         pxor xmm12, [{rounds}]
+         pxor xmm13, [{rounds}]
+         movdqa xmm0, xmm12
+         pxor xmm0, [{constants} + 32]
+         movdqa xmm1, xmm12
+         pxor xmm1, [{constants} + 48]
+         movdqa xmm2, xmm12
+         pxor xmm2, [{constants} + 64]
+         movdqa xmm3, xmm12
+         pxor xmm3, [{constants} + 80]
+         movdqa xmm4, xmm12
+         pxor xmm4, [{constants} + 96]
+         movdqa xmm5, xmm12
+         pxor xmm5, [{constants} + 112]
+         movdqa xmm6, xmm13
+         movdqa xmm7, xmm13
+         pxor xmm7, [{constants} + 144]"
+    };
+}
+
+/// One AES round of eight blocks.
+macro_rules! aes {
+    ($round:literal) => {
+        concat!(
+            "movdqa xmm11, [{rounds} + 16 * ",
+            $round,
+            "]
+             aesenc xmm0, xmm11
+             aesenc xmm1, xmm11
+             aesenc xmm2, xmm11
+             aesenc xmm3, xmm11
+             aesenc xmm4, xmm11
+             aesenc xmm5, xmm11
+             aesenc xmm6, xmm11
+             aesenc xmm7, xmm11"
+        )
+    };
+}
+
+/// Adds one block of ciphertext, times its power, to xmm8 (low), xmm9 (middle) and xmm10 (high).
+macro_rules! hash {
+    ($block:literal) => {
+        concat!(
+            "movdqu xmm12, [{hashed} + 16 * ",
+            $block,
+            "]
+             pshufb xmm12, xmm15
+             movdqa xmm13, xmm12
+             pclmulqdq xmm13, [{plain} + 16 * ",
+            $block,
+            "], 0x00
+             pxor xmm8, xmm13
+             movdqa xmm13, xmm12
+             pclmulqdq xmm13, [{plain} + 16 * ",
+            $block,
+            "], 0x11
+             pxor xmm10, xmm13
+             pshufd xmm13, xmm12, 0x4e
+             pxor xmm12, xmm13
+             pclmulqdq xmm12, [{folded} + 16 * ",
+            $block,
+            "], 0x00
+             pxor xmm9, xmm12"
+        )
+    };
+}
+
+/// The first block after a reduction: the hash, in xmm10, is added to it, and the sums start with it.
+macro_rules! hash_first {
+    () => {
+        "movdqu xmm12, [{hashed}]
+         pshufb xmm12, xmm15
+         pxor xmm12, xmm10
+         movdqa xmm8, xmm12
+         movdqa xmm10, xmm12
+         pshufd xmm9, xmm12, 0x4e
+         pxor xmm9, xmm12
+         pclmulqdq xmm8, [{plain}], 0x00
+         pclmulqdq xmm10, [{plain}], 0x11
+         pclmulqdq xmm9, [{folded}], 0x00"
+    };
+}
+
+/// The last AES round of one block, and its text.
+macro_rules! text {
+    ($block:literal, $at:literal) => {
+        concat!(
+            "movdqu xmm12, [{input} + ",
+            $at,
+            " + 16 * ",
+            $block,
+            "]
+             pxor xmm12, xmm11
+             aesenclast xmm",
+            $block,
+            ", xmm12
+             movdqu [{output} + ",
+            $at,
+            " + 16 * ",
+            $block,
+            "], xmm",
+            $block
+        )
+    };
+}
 
 /// Blocks a step.
 const STEP: usize = 8;
+/// Powers of H that every key has: enough for a message of six blocks and one of AAD.
+const NEAR: usize = 8;
+/// Powers of H that longer messages need: those of two steps, which are reduced at once.
+const FAR: usize = 2 * STEP;
 
 /// A key expanded for this backend; the token says that it can run here.
 pub(crate) struct Expanded {
@@ -33,32 +160,50 @@ pub(crate) struct Expanded {
 }
 
 struct Schedule {
-    /// Round keys of AES-256.
-    rounds: [__m128i; 15],
-    /// `powers[i]` is H'^(i + 1).
-    powers: [__m128i; STEP],
-    /// `folded[i]`: the two halves of `powers[i]` added, in both halves; Karatsuba's middle factor.
-    folded: [__m128i; STEP],
+    rounds: Rounds,
+    near: Near,
+    /// Made for the first message that needs it.
+    far: Lazy<Far>,
+}
+
+/// Powers of H', the highest first: `plain[N - n]` is H'^n.
+#[repr(C, align(64))]
+struct Powers<const N: usize> {
+    plain: [__m128i; N],
+    /// The two halves of each added, in both halves.
+    folded: [__m128i; N],
+}
+
+type Near = Powers<NEAR>;
+type Far = Powers<FAR>;
+
+impl<const N: usize> Zeroize for Powers<N> {
+    fn zeroize(&mut self) {
+        wipe(&mut self.plain);
+        wipe(&mut self.folded);
+    }
 }
 
 impl Drop for Schedule {
     fn drop(&mut self) {
-        self.rounds.zeroize();
-        self.powers.zeroize();
-        self.folded.zeroize();
+        wipe(&mut self.rounds);
+        self.near.zeroize();
     }
 }
 
 impl Expanded {
-    pub(crate) fn new(proof: cpu::Aesni, key: &Key) -> Self {
-        // SAFETY: `proof` exists only if `detect` saw every feature that `expand` enables.
-        let schedule = unsafe { expand(key.expose()) };
+    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
+    #[inline(never)]
+    pub(crate) fn new<T>(proof: cpu::Aesni, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+        // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
+        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
         clear_vectors();
-        Self { schedule, _proof: proof }
+        wrapped
     }
 }
 
 impl Kernel for Expanded {
+    #[inline]
     fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
@@ -66,6 +211,7 @@ impl Kernel for Expanded {
         tag
     }
 
+    #[inline]
     fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
@@ -96,16 +242,14 @@ impl Kernel for Expanded {
 
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
         // SAFETY: `self._proof` exists only if `detect` saw every feature that `encrypt_each` enables.
-        unsafe { encrypt_each(&self.schedule, blocks) };
+        unsafe { encrypt_each(&self.schedule.rounds, blocks) };
         clear_vectors();
     }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    let [a, b, c] = [0, 4, 8].map(|at| i32::from_le_bytes([nonce[at], nonce[at + 1], nonce[at + 2], nonce[at + 3]]));
-    let j0 = reverse(_mm_set_epi32(1 << 24, c, b, a));
-    crypt::<SEAL>(key, j0, aad, text)
+    crypt::<SEAL>(key, j0_of(nonce), aad, text)
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
@@ -117,323 +261,468 @@ fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: I
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    let lengths = _mm_set_epi64x((aad.len() as u64 * 8).cast_signed(), (text.len() as u64 * 8).cast_signed());
-    let mut hash = hash_padded(key, _mm_setzero_si128(), aad);
-    let mut counter = _mm_add_epi32(j0, _mm_set_epi32(0, 0, 0, 1));
-    let (mut steps, tail) = text.into_chunks::<U128>();
-
-    // Seal hashes a step late: what waits, byte-reversed. The first step has nothing to hash yet.
-    let mut waiting = [_mm_setzero_si128(); STEP];
-    for step in 0..steps.len() {
-        let mut chunk = steps.get(step);
-        let blocks = load_blocks(&chunk.get_in().0);
-        if !SEAL {
-            waiting = reverse_blocks(blocks);
-        }
-        let keystream;
-        if SEAL && step == 0 {
-            keystream = encrypt(key, &counters(counter));
-        } else {
-            (keystream, hash) = encrypt_and_hash(key, &counters(counter), hash, &waiting);
-        }
-        let out = xor_blocks(blocks, keystream);
-        if SEAL {
-            waiting = reverse_blocks(out);
-        }
-        store_blocks(&mut chunk.get_out().0, out);
-        counter = _mm_add_epi32(counter, _mm_set_epi32(0, 0, 0, STEP as i32));
+    let start = Start {
+        j0,
+        counter: _mm_add_epi32(j0, one()),
+        aad: hash_all_but_last(key, aad),
+        hash: _mm_setzero_si128(),
+        lengths: lengths_of(aad.len(), text.len()),
+    };
+    let near = &key.near;
+    match text.len().div_ceil(16) {
+        0 => flight::<SEAL, 1, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
+        1 => flight::<SEAL, 2, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
+        2 => flight::<SEAL, 3, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
+        3 => flight::<SEAL, 4, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
+        4 => flight::<SEAL, 5, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
+        5 => flight::<SEAL, 6, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
+        6 => flight::<SEAL, 7, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
+        _ => match key.far.get() {
+            Some(far) => crypt_long::<SEAL>(key, far, start, text),
+            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, text)),
+        },
     }
-    if SEAL && !steps.is_empty() {
-        hash = hash_step(key, hash, &waiting);
-    }
-    let (hash, mask) = crypt_tail::<SEAL>(key, j0, counter, hash, tail);
-    let tag = reverse(multiply(_mm_xor_si128(hash, lengths), key.powers[0], key.folded[0]));
-    to_bytes(_mm_xor_si128(tag, mask))
 }
 
-/// The last 0 to 127 bytes, and E(J0): nine blocks in one flight. Gives the hash, all text in it, and the tag's mask.
-#[inline]
-#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn crypt_tail<const SEAL: bool>(
-    key: &Schedule,
+/// What a flight starts from, byte-reversed.
+struct Start {
     j0: __m128i,
+    /// The counter of its first block of text.
     counter: __m128i,
+    /// The last block of AAD, with the hash of what came before it; or zero.
+    aad: __m128i,
+    /// The hash of what came before; added to the first block of text.
     hash: __m128i,
-    mut tail: InOutBuf<'_, '_, u8>,
-) -> (__m128i, __m128i) {
-    if tail.is_empty() {
-        return (hash, encrypt(key, &[reverse(j0)])[0]);
-    }
-    let length = tail.len();
-    let [a, b, c, d, e, f, g, h] = counters(counter);
-    let [a, b, c, d, e, f, g, h, mask] = encrypt(key, &[a, b, c, d, e, f, g, h, reverse(j0)]);
-    let mut keystream = [0; 16 * STEP];
-    store_blocks(&mut keystream, [a, b, c, d, e, f, g, h]);
-    // What the hash sees: the ciphertext and zeros behind it.
-    let mut hashed = [0; 16 * STEP];
-    if !SEAL {
-        hashed[..length].copy_from_slice(tail.get_in());
-    }
-    tail.xor_in2out(&keystream[..length]);
-    if SEAL {
-        hashed[..length].copy_from_slice(tail.get_out());
-    }
-    keystream.zeroize();
-    (hash_up_to_step(key, hash, &hashed[..16 * length.div_ceil(16)]), mask)
+    lengths: __m128i,
 }
 
-/// Hashes `bytes`, padded with zeros to whole blocks.
+/// A message of more than six blocks: whole steps, then a flight that is never empty.
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn crypt_long<const SEAL: bool>(key: &Schedule, far: &Far, mut start: Start, text: InOutBuf<'_, '_, u8>) -> Tag {
+    let steps = (text.len() - 1) / (16 * STEP);
+    let (head, rest) = text.split_at(16 * STEP * steps);
+    if steps == 0 {
+        return fly::<SEAL, false>(key, far, start, &[0; 16 * STEP], rest);
+    }
+    start.hash = multiply(start.aad, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
+    start.aad = _mm_setzero_si128();
+    let (mut steps, _) = head.into_chunks::<U128>();
+    if _mm_cvtsi128_si32(start.counter) % 8 == 2 {
+        crypt_steps::<SEAL>(key, far, &mut start, steps.reborrow());
+    } else {
+        crypt_steps_any::<SEAL>(key, far, &mut start, steps.reborrow());
+    }
+    if SEAL {
+        let mut last = steps.get(steps.len() - 1);
+        fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
+    } else {
+        fly::<SEAL, false>(key, far, start, &[0; 16 * STEP], rest)
+    }
+}
+
+/// The flight of seven or eight blocks, or of one to eight after whole steps.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn hash_padded(key: &Schedule, mut hash: __m128i, bytes: &[u8]) -> __m128i {
-    let (steps, rest) = bytes.as_chunks::<{ 16 * STEP }>();
-    for step in steps {
-        hash = hash_step(key, hash, &reverse_blocks(load_blocks(step)));
+fn fly<const SEAL: bool, const AFTER: bool>(
+    key: &Schedule,
+    far: &Far,
+    start: Start,
+    before: &[u8; 16 * STEP],
+    text: InOutBuf<'_, '_, u8>,
+) -> Tag {
+    match text.len().div_ceil(16) {
+        0 | 1 => flight::<SEAL, 2, FAR, AFTER>(key, far, start, before, text),
+        2 => flight::<SEAL, 3, FAR, AFTER>(key, far, start, before, text),
+        3 => flight::<SEAL, 4, FAR, AFTER>(key, far, start, before, text),
+        4 => flight::<SEAL, 5, FAR, AFTER>(key, far, start, before, text),
+        5 => flight::<SEAL, 6, FAR, AFTER>(key, far, start, before, text),
+        6 => flight::<SEAL, 7, FAR, AFTER>(key, far, start, before, text),
+        7 => flight::<SEAL, 8, FAR, AFTER>(key, far, start, before, text),
+        _ => flight::<SEAL, 9, FAR, AFTER>(key, far, start, before, text),
     }
-    let (whole, part) = rest.split_at(rest.len() & !15);
-    if !whole.is_empty() {
-        hash = hash_up_to_step(key, hash, whole);
+}
+
+/// All whole steps, and moves `start` past them: open's hash has all of their ciphertext in it, seal's that of all but
+/// the last.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn crypt_steps<const SEAL: bool>(
+    key: &Schedule,
+    powers: &Far,
+    start: &mut Start,
+    mut steps: InOutBuf<'_, '_, Array<u8, U128>>,
+) {
+    let mut window = _mm_sub_epi32(start.counter, _mm_set_epi32(0, 0, 0, 2));
+    let mut done = 0;
+    if SEAL {
+        crypt_step(key, start.counter, steps.get(0));
+        window = _mm_add_epi32(window, _mm_set_epi32(0, 0, 0, STEP as i32));
+        done = 1;
     }
-    if !part.is_empty() {
-        let mut block = [0; 16];
-        block[..part.len()].copy_from_slice(part);
-        hash = hash_up_to_step(key, hash, &block);
+    let blocks = (STEP * steps.len()) as u32;
+    start.counter = _mm_add_epi32(start.counter, _mm_set_epi32(0, 0, 0, blocks.cast_signed()));
+    if steps.len() > done {
+        let (input, output) = steps.reborrow().into_raw();
+        let (input, output) = (input.wrapping_add(done).cast::<u8>(), output.wrapping_add(done).cast::<u8>());
+        let hashed = if SEAL { output.cast_const().wrapping_sub(16 * STEP) } else { input };
+        let pointers = (input, output, hashed);
+        // SAFETY: `steps` is valid for reads of its input and writes of its output, of which `done` steps are skipped; seal
+        // has written the step before the first, which it hashes.
+        start.hash = unsafe { crypt_and_hash(key, powers, window, start.hash, pointers, steps.len() - done) };
+    }
+}
+
+/// `steps` steps of AES, each with the GHASH of one step at `hashed`, which may be the one before.
+///
+/// # Safety
+/// `input` and `hashed` must be valid for reads of `steps` steps of 128 bytes, `output` for writes.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+unsafe fn crypt_and_hash(
+    key: &Schedule,
+    powers: &Far,
+    window: __m128i,
+    hash: __m128i,
+    (input, output, hashed): (*const u8, *mut u8, *const u8),
+    steps: usize,
+) -> __m128i {
+    // Two steps a turn. An odd one goes first, as a second half: the hash is then added as a product of its own.
+    let odd = steps % 2;
+    let back = 16 * STEP * odd;
+    let mut sums = Sum { high: hash, ..Sum::zero() };
+    if odd == 1 {
+        sums = Sum::zero();
+        sums.add(hash, powers.plain[FAR - STEP], powers.folded[FAR - STEP]);
+    }
+    let mut hash = sums.high;
+    // SAFETY: it reads the key, its powers and the constants, and what the caller vouches for, with offsets below 256 a
+    // turn; an odd step's turn uses the second 128 alone, so its pointers start 128 bytes before. It writes `output` alone,
+    // and names all registers that it changes.
+    unsafe {
+        asm!(
+            "test {odd}, {odd}",
+            "jnz 3f",
+            "2:",
+            counters!(),
+            aes!(1), hash_first!(),
+            aes!(2), hash!(1),
+            aes!(3), hash!(2),
+            aes!(4), hash!(3),
+            aes!(5), hash!(4),
+            aes!(6), hash!(5),
+            aes!(7), hash!(6),
+            aes!(8), hash!(7),
+            aes!(9), aes!(10), aes!(11), aes!(12), aes!(13),
+            "movdqa xmm11, [{rounds} + 224]",
+            text!(0, 0), text!(1, 0), text!(2, 0), text!(3, 0), text!(4, 0), text!(5, 0), text!(6, 0), text!(7, 0),
+            "3:",
+            counters!(),
+            aes!(1), hash!(8),
+            aes!(2), hash!(9),
+            aes!(3), hash!(10),
+            aes!(4), hash!(11),
+            aes!(5), hash!(12),
+            aes!(6), hash!(13),
+            aes!(7), hash!(14),
+            aes!(8), hash!(15),
+            aes!(9),
+            "pxor xmm9, xmm8",
+            "pxor xmm9, xmm10",
+            "movdqa xmm12, xmm9",
+            "pslldq xmm12, 8",
+            "psrldq xmm9, 8",
+            "pxor xmm8, xmm12",
+            "pxor xmm10, xmm9",
+            aes!(10),
+            "pshufd xmm12, xmm8, 0x4e",
+            "pclmulqdq xmm8, [{constants} + 16], 0x00",
+            "pxor xmm8, xmm12",
+            aes!(11),
+            "pshufd xmm12, xmm8, 0x4e",
+            "pclmulqdq xmm8, [{constants} + 16], 0x00",
+            "pxor xmm8, xmm12",
+            aes!(12),
+            "pxor xmm10, xmm8",
+            aes!(13),
+            "movdqa xmm11, [{rounds} + 224]",
+            text!(0, 128), text!(1, 128), text!(2, 128), text!(3, 128),
+            text!(4, 128), text!(5, 128), text!(6, 128), text!(7, 128),
+            "add {input}, 256",
+            "add {output}, 256",
+            "add {hashed}, 256",
+            "dec {turns}",
+            "jnz 2b",
+            rounds = in(reg) key.rounds.as_ptr(),
+            plain = in(reg) powers.plain.as_ptr(),
+            folded = in(reg) powers.folded.as_ptr(),
+            constants = in(reg) &raw const CONSTANTS,
+            input = inout(reg) input.wrapping_sub(back) => _,
+            output = inout(reg) output.wrapping_sub(back) => _,
+            hashed = inout(reg) hashed.wrapping_sub(back) => _,
+            turns = inout(reg) steps.div_ceil(2) => _,
+            odd = in(reg) odd,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _, out("xmm6") _,
+            out("xmm7") _, inout("xmm8") sums.low => _, inout("xmm9") sums.middle => _, inout("xmm10") hash,
+            out("xmm11") _, out("xmm12") _, out("xmm13") _, inout("xmm14") window => _,
+            in("xmm15") _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+            options(nostack),
+        );
     }
     hash
 }
 
-/// Hashes one to eight whole blocks with one reduction.
+/// What [`crypt_and_hash`] reads: 8 in a counter; the polynomial; 2 to 7, then 0 and 1, in the last byte of a block, where
+/// a counter block has the lowest of its counter.
+#[repr(C, align(16))]
+struct Constants {
+    eight: [u32; 4],
+    polynomial: [u64; 2],
+    counters: [[u32; 4]; STEP],
+}
+
+static CONSTANTS: Constants = {
+    let mut counters = [[0; 4]; STEP];
+    let mut i = 0;
+    while i < STEP as u32 {
+        counters[i as usize][3] = ((i + 2) % 8) << 24;
+        i += 1;
+    }
+    Constants { eight: [8, 0, 0, 0], polynomial: [0xc200_0000_0000_0000, 0], counters }
+};
+
+/// One step of AES alone.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn hash_up_to_step(key: &Schedule, hash: __m128i, bytes: &[u8]) -> __m128i {
-    let blocks = bytes.as_chunks::<16>().0;
-    let mut product = Product::zero();
+fn crypt_step(key: &Schedule, counter: __m128i, mut chunk: InOut<'_, '_, Array<u8, U128>>) {
+    let mut counter = counter;
+    let mut state = [counter; STEP];
+    for block in &mut state {
+        *block = _mm_xor_si128(reverse(counter), key.rounds[0]);
+        counter = _mm_add_epi32(counter, one());
+    }
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, key.rounds[R]); });
+    unroll!(I in 0 1 2 3 4 5 6 7 => {
+        let text = load(&chunk.get_in().0.as_chunks::<16>().0[I]);
+        let output = _mm_aesenclast_si128(state[I], _mm_xor_si128(key.rounds[14], text));
+        store(&mut chunk.get_out().0.as_chunks_mut::<16>().0[I], output);
+    });
+}
+
+/// As [`crypt_steps`], for the counters that come of nonces which are not 96 bits long.
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn crypt_steps_any<const SEAL: bool>(
+    key: &Schedule,
+    powers: &Far,
+    start: &mut Start,
+    mut steps: InOutBuf<'_, '_, Array<u8, U128>>,
+) {
+    let count = steps.len();
+    for i in 0..count {
+        if SEAL && i > 0 {
+            start.hash = hash_step(powers, start.hash, &steps.get(i - 1).get_out().0);
+        } else if !SEAL {
+            start.hash = hash_step(powers, start.hash, &steps.get(i).get_in().0);
+        }
+        crypt_step(key, start.counter, steps.get(i));
+        start.counter = _mm_add_epi32(start.counter, _mm_set_epi32(0, 0, 0, STEP as i32));
+    }
+}
+
+/// The hash of one step.
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn hash_step(powers: &Far, hash: __m128i, bytes: &[u8; 16 * STEP]) -> __m128i {
+    let mut sum = Sum::zero();
     let mut carried = hash;
-    for (block, power) in blocks.iter().zip((0..blocks.len().min(STEP)).rev()) {
-        let block = _mm_xor_si128(reverse(load(block)), carried);
-        product.add(block, key.powers[power], key.folded[power]);
+    for (block, at) in bytes.as_chunks::<16>().0.iter().zip(FAR - STEP..) {
+        sum.add(_mm_xor_si128(reverse(load(block)), carried), powers.plain[at], powers.folded[at]);
         carried = _mm_setzero_si128();
     }
-    product.reduce()
+    sum.reduce()
 }
 
-/// Hashes eight byte-reversed blocks with one reduction.
+/// One AES round.
 #[inline]
-#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn hash_step(key: &Schedule, hash: __m128i, blocks: &[__m128i; STEP]) -> __m128i {
-    let mut product = Product::zero();
-    product.add(_mm_xor_si128(blocks[0], hash), key.powers[STEP - 1], key.folded[STEP - 1]);
-    for (block, power) in blocks[1..].iter().zip((0..STEP - 1).rev()) {
-        product.add(*block, key.powers[power], key.folded[power]);
+#[target_feature(enable = "aes")]
+fn round<const N: usize>(state: &mut [__m128i; N], key: __m128i) {
+    for block in state {
+        *block = _mm_aesenc_si128(*block, key);
     }
-    product.reduce()
 }
 
-/// AES-256 of eight blocks, with the GHASH of eight others spread over its rounds.
+/// The end of a message, and its tag: N - 1 blocks of text, of which all but the last are whole, and E(J0).
+///
+/// AFTER: `before` is the step before, whose ciphertext is hashed during the rounds.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn encrypt_and_hash(
+fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     key: &Schedule,
-    blocks: &[__m128i; STEP],
-    hash: __m128i,
-    hashed: &[__m128i; STEP],
-) -> ([__m128i; STEP], __m128i) {
-    let mut state = blocks.map(|block| _mm_xor_si128(block, key.rounds[0]));
-    let mut product = Product::zero();
-    product.add(_mm_xor_si128(hashed[0], hash), key.powers[STEP - 1], key.folded[STEP - 1]);
-    for (round, block) in (1..STEP).zip(&hashed[1..]) {
-        state = state.map(|block| _mm_aesenc_si128(block, key.rounds[round]));
-        product.add(*block, key.powers[STEP - 1 - round], key.folded[STEP - 1 - round]);
+    powers: &Powers<P>,
+    start: Start,
+    before: &[u8; 16 * STEP],
+    mut text: InOutBuf<'_, '_, u8>,
+) -> Tag {
+    let length = text.len();
+    assert!(length <= 16 * N - 16 && (N == 1 || length > 16 * N - 32));
+
+    let mut counter = start.counter;
+    let mut state = [_mm_xor_si128(reverse(start.j0), key.rounds[0]); N];
+    for block in &mut state[1..] {
+        *block = _mm_xor_si128(reverse(counter), key.rounds[0]);
+        counter = _mm_add_epi32(counter, one());
     }
-    for round in &key.rounds[STEP..14] {
-        state = state.map(|block| _mm_aesenc_si128(block, *round));
+    let mut hash = start.hash;
+    let mut sum = Sum::zero();
+    let mut earlier = Sum::zero();
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
+        round(&mut state, key.rounds[R]);
+        if AFTER && R <= STEP {
+            let mut block = reverse(load(&before.as_chunks::<16>().0[R - 1]));
+            if R == 1 {
+                block = _mm_xor_si128(block, hash);
+            }
+            earlier.add(block, powers.plain[P - STEP + R - 1], powers.folded[P - STEP + R - 1]);
+        }
+        if !SEAL && R + 1 < N {
+            let mut block = reverse(load(text.get_in()[16 * R - 16..].first_chunk().expect("a block")));
+            if R == 1 {
+                block = _mm_xor_si128(block, hash);
+            }
+            sum.add(block, powers.plain[P - N + R - 1], powers.folded[P - N + R - 1]);
+        }
+    });
+    if AFTER {
+        hash = earlier.reduce();
+    } else {
+        sum.add(start.aad, powers.plain[P - N - 1], powers.folded[P - N - 1]);
     }
-    (state.map(|block| _mm_aesenclast_si128(block, key.rounds[14])), product.reduce())
+    if N == 1 {
+        sum.add(_mm_xor_si128(start.lengths, hash), powers.plain[P - 1], powers.folded[P - 1]);
+    } else {
+        sum.add(start.lengths, powers.plain[P - 1], powers.folded[P - 1]);
+    }
+    let mask = _mm_aesenclast_si128(state[0], key.rounds[14]);
+
+    let mut last = _mm_setzero_si128();
+    unroll!(I in 1 2 3 4 5 6 7 => {
+        if I + 1 < N {
+            let input = load(text.get_in()[16 * I - 16..].first_chunk().expect("a block"));
+            last = _mm_aesenclast_si128(state[I], _mm_xor_si128(key.rounds[14], input));
+            store(text.get_out()[16 * I - 16..].first_chunk_mut().expect("a block"), last);
+            if SEAL {
+                let mut block = reverse(last);
+                if I == 1 {
+                    block = _mm_xor_si128(block, hash);
+                }
+                sum.add(block, powers.plain[P - N + I - 1], powers.folded[P - N + I - 1]);
+            }
+        }
+    });
+    if N > 1 {
+        let at = 16 * N - 32;
+        let input = load_last(text.get_in());
+        let output = _mm_aesenclast_si128(state[N - 1], _mm_xor_si128(key.rounds[14], input));
+        let part = length - at;
+        let mut hashed = if SEAL { output } else { input };
+        if part == 16 {
+            store(text.get_out()[at..].first_chunk_mut().expect("a block"), output);
+        } else {
+            if N == 2 {
+                store_short(text.get_out(), output);
+            } else {
+                // The last store writes a part of the block before again.
+                let window =
+                    _mm_or_si128(_mm_shuffle_epi8(last, shift(part)), _mm_shuffle_epi8(output, shift_up(16 - part)));
+                store(text.get_out().last_chunk_mut().expect("a block"), window);
+            }
+            if SEAL {
+                hashed = _mm_and_si128(hashed, ones(part));
+            }
+        }
+        let mut hashed = reverse(hashed);
+        if N == 2 {
+            hashed = _mm_xor_si128(hashed, hash);
+        }
+        sum.add(hashed, powers.plain[P - 2], powers.folded[P - 2]);
+    }
+    to_bytes(_mm_xor_si128(reverse(sum.reduce()), mask))
 }
 
-/// AES-256 of N blocks.
+/// What waits for the last block of AAD and is added to it, and that block; zero where there is none.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn encrypt<const N: usize>(key: &Schedule, blocks: &[__m128i; N]) -> [__m128i; N] {
-    let mut state = blocks.map(|block| _mm_xor_si128(block, key.rounds[0]));
-    for round in &key.rounds[1..14] {
-        state = state.map(|block| _mm_aesenc_si128(block, *round));
+fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    if aad.is_empty() {
+        return _mm_setzero_si128();
     }
-    state.map(|block| _mm_aesenclast_si128(block, key.rounds[14]))
+    let last = reverse(load_last(aad));
+    if aad.len() <= 16 { last } else { _mm_xor_si128(last, hash_whole(key, &aad[..(aad.len() - 1) & !15])) }
 }
 
+/// The hash of whole blocks, eight a reduction.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn encrypt_each<const N: usize>(key: &Schedule, blocks: &mut [[u8; 16]; N]) {
-    let encrypted = encrypt(key, &core::array::from_fn::<_, N, _>(|i| load(&blocks[i])));
-    for (block, encrypted) in blocks.iter_mut().zip(encrypted) {
-        *block = to_bytes(encrypted);
+fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
+    let mut hash = _mm_setzero_si128();
+    for chunk in bytes.as_chunks::<16>().0.chunks(NEAR) {
+        let mut sum = Sum::zero();
+        for (block, at) in chunk.iter().zip(NEAR - chunk.len()..) {
+            sum.add(_mm_xor_si128(reverse(load(block)), hash), key.near.plain[at], key.near.folded[at]);
+            hash = _mm_setzero_si128();
+        }
+        hash = sum.reduce();
     }
+    hash
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
-    let hash = hash_padded(key, _mm_setzero_si128(), nonce);
-    let lengths = _mm_set_epi64x(0, (nonce.len() as u64 * 8).cast_signed());
-    to_bytes(reverse(multiply(_mm_xor_si128(hash, lengths), key.powers[0], key.folded[0])))
+    let (power, folded) = (key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
+    let hash = multiply(hash_all_but_last(key, nonce), power, folded);
+    let lengths = lengths_of(0, nonce.len());
+    to_bytes(reverse(multiply(_mm_xor_si128(hash, lengths), power, folded)))
 }
 
-/// The key schedule of FIPS 197 section 5.2, and the powers of H.
-///
-/// `aesenclast` with a word in all four columns is SubWord without ShiftRows' effect: three times faster than
-/// `aeskeygenassist` on most CPUs.
+/// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn expand(key: &[u8; 32]) -> Schedule {
-    let mut rounds = [_mm_setzero_si128(); 15];
-    let (halves, _) = key.as_chunks::<16>();
-    (rounds[0], rounds[1]) = (load(&halves[0]), load(&halves[1]));
-    let rotate_last_word = _mm_set1_epi32(0x0c0f_0e0d);
-    let mut constant = _mm_set1_epi32(1);
-    for round in 2..15 {
-        let last = rounds[round - 1];
-        let word = if round % 2 == 0 {
-            let word = _mm_aesenclast_si128(_mm_shuffle_epi8(last, rotate_last_word), constant);
-            constant = _mm_slli_epi32(constant, 1);
-            word
-        } else {
-            _mm_aesenclast_si128(_mm_shuffle_epi32(last, 0xff), _mm_setzero_si128())
-        };
-        let mut sum = rounds[round - 2];
-        sum = _mm_xor_si128(sum, _mm_slli_si128(sum, 4));
-        sum = _mm_xor_si128(sum, _mm_slli_si128(sum, 8));
-        rounds[round] = _mm_xor_si128(sum, word);
-    }
+fn schedule<T>(proof: cpu::Aesni, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
     let zero = _mm_setzero_si128();
-    let mut schedule = Schedule { rounds, powers: [zero; STEP], folded: [zero; STEP] };
-    let h = double(reverse(encrypt(&schedule, &[zero])[0]));
-    schedule.powers[0] = h;
-    schedule.folded[0] = fold(h);
-    for i in 1..STEP {
-        let power = multiply(schedule.powers[i - 1], h, schedule.folded[0]);
-        schedule.powers[i] = power;
-        schedule.folded[i] = fold(power);
+    let near = Powers { plain: [zero; NEAR], folded: [zero; NEAR] };
+    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, _proof: proof };
+    let place = &mut expanded.schedule;
+    expand(key, &mut place.rounds);
+    let one = hash_key(&place.rounds);
+    let two = square(one);
+    let four = square(two);
+    let three = multiply(one, two, fold(two));
+    let [five, six, seven, eight] = [one, two, three, four].map(|power| multiply(power, four, fold(four)));
+    place.near = Powers::new([eight, seven, six, five, four, three, two, one]);
+    wrap(expanded)
+}
+
+/// The powers of two steps, from the first eight.
+#[cold]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn extend(near: &Near) -> Far {
+    let mut powers = [_mm_setzero_si128(); FAR];
+    let (high, low) = powers.split_at_mut(NEAR);
+    low.copy_from_slice(&near.plain);
+    for (high, low) in high.iter_mut().zip(low) {
+        *high = multiply(*low, near.plain[0], near.folded[0]);
     }
-    rounds.zeroize();
-    schedule
+    Powers::new(powers)
 }
 
-/// The sum of products in GF(2)[x], not yet reduced: Karatsuba's three parts.
-struct Product {
-    low: __m128i,
-    middle: __m128i,
-    high: __m128i,
-}
-
-impl Product {
+impl<const N: usize> Powers<N> {
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn zero() -> Self {
-        let zero = _mm_setzero_si128();
-        Self { low: zero, middle: zero, high: zero }
-    }
-
-    #[inline]
-    #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-    fn add(&mut self, block: __m128i, power: __m128i, folded: __m128i) {
-        self.low = _mm_xor_si128(self.low, _mm_clmulepi64_si128(block, power, 0x00));
-        self.high = _mm_xor_si128(self.high, _mm_clmulepi64_si128(block, power, 0x11));
-        self.middle = _mm_xor_si128(self.middle, _mm_clmulepi64_si128(fold(block), folded, 0x00));
-    }
-
-    /// The sum modulo x^128 + x^127 + x^126 + x^121 + 1, divided by x^128: two foldings of 64 bits each.
-    #[inline]
-    #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-    fn reduce(self) -> __m128i {
-        let middle = _mm_xor_si128(self.middle, _mm_xor_si128(self.low, self.high));
-        let low = _mm_xor_si128(self.low, _mm_slli_si128(middle, 8));
-        let high = _mm_xor_si128(self.high, _mm_srli_si128(middle, 8));
-        let polynomial = _mm_set_epi64x(0, 0xc200_0000_0000_0000_u64.cast_signed());
-        let once = _mm_xor_si128(_mm_shuffle_epi32(low, 0x4e), _mm_clmulepi64_si128(low, polynomial, 0x00));
-        let twice = _mm_xor_si128(_mm_shuffle_epi32(once, 0x4e), _mm_clmulepi64_si128(once, polynomial, 0x00));
-        _mm_xor_si128(high, twice)
-    }
-}
-
-#[inline]
-#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn multiply(a: __m128i, power: __m128i, folded: __m128i) -> __m128i {
-    let mut product = Product::zero();
-    product.add(a, power, folded);
-    product.reduce()
-}
-
-/// The two halves added, in both halves.
-#[inline]
-#[target_feature(enable = "sse2")]
-fn fold(a: __m128i) -> __m128i {
-    _mm_xor_si128(a, _mm_shuffle_epi32(a, 0x4e))
-}
-
-/// Twice `a` in POLYVAL's field, without a branch on it.
-#[inline]
-#[target_feature(enable = "sse2")]
-fn double(a: __m128i) -> __m128i {
-    let carries = _mm_srli_epi64(a, 63);
-    let doubled = _mm_or_si128(_mm_slli_epi64(a, 1), _mm_slli_si128(carries, 8));
-    // All ones where the top bit was set: the polynomial is added there.
-    let top = _mm_shuffle_epi32(_mm_srai_epi32(a, 31), 0xff);
-    let polynomial = _mm_set_epi64x(0xc200_0000_0000_0000_u64.cast_signed(), 1);
-    _mm_xor_si128(doubled, _mm_and_si128(top, polynomial))
-}
-
-/// Eight counter blocks from a byte-reversed counter on.
-#[inline]
-#[target_feature(enable = "ssse3")]
-fn counters(counter: __m128i) -> [__m128i; STEP] {
-    [0, 1, 2, 3, 4, 5, 6, 7].map(|i| reverse(_mm_add_epi32(counter, _mm_set_epi32(0, 0, 0, i))))
-}
-
-#[inline]
-#[target_feature(enable = "ssse3")]
-fn reverse(block: __m128i) -> __m128i {
-    _mm_shuffle_epi8(block, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
-}
-
-#[inline]
-#[target_feature(enable = "ssse3")]
-fn reverse_blocks(blocks: [__m128i; STEP]) -> [__m128i; STEP] {
-    blocks.map(|block| reverse(block))
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn xor_blocks(a: [__m128i; STEP], b: [__m128i; STEP]) -> [__m128i; STEP] {
-    core::array::from_fn(|i| _mm_xor_si128(a[i], b[i]))
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn load_blocks(bytes: &[u8; 16 * STEP]) -> [__m128i; STEP] {
-    let (blocks, _) = bytes.as_chunks::<16>();
-    core::array::from_fn(|i| load(&blocks[i]))
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn store_blocks(bytes: &mut [u8; 16 * STEP], blocks: [__m128i; STEP]) {
-    for (bytes, block) in bytes.as_chunks_mut::<16>().0.iter_mut().zip(blocks) {
-        *bytes = to_bytes(block);
+    fn new(plain: [__m128i; N]) -> Self {
+        Self { plain, folded: plain.map(|power| fold(power)) }
     }
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn load(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: the reference is valid for reads of 16 bytes; the load asks for no alignment.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn to_bytes(block: __m128i) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    // SAFETY: the array is valid for writes of 16 bytes; the store asks for no alignment.
-    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), block) };
-    bytes
+fn one() -> __m128i {
+    _mm_set_epi32(0, 0, 0, 1)
 }
 
 /// Overwrites the vector registers, where round keys and powers of H stood.
@@ -456,24 +745,4 @@ fn clear_vectors() {
 }
 
 #[cfg(test)]
-mod tests {
-    use core::mem::{MaybeUninit, size_of};
-
-    use super::*;
-
-    #[test]
-    fn a_dropped_key_leaves_no_round_key_and_no_power_of_h() {
-        let Some(proof) = cpu::Aesni::detect() else { return };
-        let mut place = MaybeUninit::<Expanded>::uninit();
-        place.write(Expanded::new(proof, &Key::from([7; 32])));
-        assert!(words(&place).iter().all(|word| *word != 0), "the control: the key stands there");
-        // SAFETY: the place was written above and is not used as a key again.
-        unsafe { place.assume_init_drop() };
-        assert!(words(&place).iter().all(|word| *word == 0));
-    }
-
-    fn words(place: &MaybeUninit<Expanded>) -> [u128; size_of::<Expanded>() / 16] {
-        // SAFETY: every byte of an Expanded is initialised, it has no padding, and the array has its size.
-        unsafe { place.as_ptr().cast::<[u128; size_of::<Expanded>() / 16]>().read() }
-    }
-}
+super::x86::wiping_test!(Aesni);

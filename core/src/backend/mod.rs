@@ -130,36 +130,50 @@ macro_rules! on_kernel {
 }
 
 impl Expanded {
-    /// Expands `key` for `backend`, or answers None where the CPU or the build has it not.
-    pub(crate) fn new(backend: Backend, key: &Key) -> Option<Self> {
+    /// Expands `key` for `backend` and wraps it, or answers None where the CPU or the build has it not.
+    ///
+    /// Wrapped here and not by the caller, so that the key is expanded where the caller's caller wants it: what it expands
+    /// to takes 2 KiB, and to move them takes as long as to expand it.
+    #[inline]
+    pub(crate) fn new<T>(backend: Backend, key: &Key, wrap: impl FnOnce(Self) -> T) -> Option<T> {
         match backend {
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes512 => cpu::Vaes512::detect().map(|proof| Self::Vaes512(vaes512::Expanded::new(proof, key))),
+            Backend::Vaes512 => {
+                let proof = cpu::Vaes512::detect()?;
+                vaes512::Expanded::new(proof, key, |expanded| Some(wrap(Self::Vaes512(expanded))))
+            }
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes256 => cpu::Vaes256::detect().map(|proof| Self::Vaes256(vaes256::Expanded::new(proof, key))),
+            Backend::Vaes256 => {
+                let proof = cpu::Vaes256::detect()?;
+                vaes256::Expanded::new(proof, key, |expanded| Some(wrap(Self::Vaes256(expanded))))
+            }
             #[cfg(target_arch = "x86_64")]
-            Backend::Aesni => cpu::Aesni::detect().map(|proof| Self::Aesni(aesni::Expanded::new(proof, key))),
+            Backend::Aesni => {
+                let proof = cpu::Aesni::detect()?;
+                aesni::Expanded::new(proof, key, |expanded| Some(wrap(Self::Aesni(expanded))))
+            }
             #[cfg(not(target_arch = "x86_64"))]
             Backend::Vaes512 | Backend::Vaes256 | Backend::Aesni => None,
-            Backend::Portable => Some(Self::Portable(portable::Expanded::new(key))),
+            Backend::Portable => Some(wrap(Self::Portable(portable::Expanded::new(key)))),
         }
     }
 
-    /// Expands `key` for the best backend of this CPU.
-    pub(crate) fn best(key: &Key) -> Self {
+    /// Expands `key` for the best backend of this CPU, and wraps it.
+    #[inline]
+    pub(crate) fn best<T>(key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         #[cfg(target_arch = "x86_64")]
-        if let Some(proof) = cpu::Vaes512::detect() {
-            return Self::Vaes512(vaes512::Expanded::new(proof, key));
+        {
+            if let Some(proof) = cpu::Vaes512::detect() {
+                return vaes512::Expanded::new(proof, key, |expanded| wrap(Self::Vaes512(expanded)));
+            }
+            if let Some(proof) = cpu::Vaes256::detect() {
+                return vaes256::Expanded::new(proof, key, |expanded| wrap(Self::Vaes256(expanded)));
+            }
+            if let Some(proof) = cpu::Aesni::detect() {
+                return aesni::Expanded::new(proof, key, |expanded| wrap(Self::Aesni(expanded)));
+            }
         }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(proof) = cpu::Vaes256::detect() {
-            return Self::Vaes256(vaes256::Expanded::new(proof, key));
-        }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(proof) = cpu::Aesni::detect() {
-            return Self::Aesni(aesni::Expanded::new(proof, key));
-        }
-        Self::Portable(portable::Expanded::new(key))
+        wrap(Self::Portable(portable::Expanded::new(key)))
     }
 
     pub(crate) const fn backend(&self) -> Backend {

@@ -27,8 +27,8 @@ use zeroize::Zeroize;
 use super::Kernel;
 use super::lazy::Lazy;
 use super::x86::{
-    Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, load_short, multiply,
-    reverse, shift, shift_up, store, store_short, to_bytes, wipe,
+    Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short, multiply, reverse,
+    shift, shift_up, square, store, store_short, to_bytes, wipe,
 };
 use crate::{Key, Nonce, Tag, cpu};
 
@@ -63,7 +63,9 @@ macro_rules! counters {
 macro_rules! aes {
     ($round:literal) => {
         concat!(
-            "vbroadcasti128 ymm11, [{rounds} + 16 * ", $round, "]
+            "vbroadcasti128 ymm11, [{rounds} + 16 * ",
+            $round,
+            "]
              vaesenc ymm0, ymm0, ymm11
              vaesenc ymm1, ymm1, ymm11
              vaesenc ymm2, ymm2, ymm11
@@ -80,15 +82,23 @@ macro_rules! aes {
 macro_rules! hash {
     ($vector:literal) => {
         concat!(
-            "vmovdqu ymm12, [{hashed} + 32 * ", $vector, "]
+            "vmovdqu ymm12, [{hashed} + 32 * ",
+            $vector,
+            "]
              vpshufb ymm12, ymm12, ymm15
-             vpclmulqdq ymm13, ymm12, [{plain} + 32 * ", $vector, "], 0x00
+             vpclmulqdq ymm13, ymm12, [{plain} + 32 * ",
+            $vector,
+            "], 0x00
              vpxor ymm8, ymm8, ymm13
-             vpclmulqdq ymm13, ymm12, [{plain} + 32 * ", $vector, "], 0x11
+             vpclmulqdq ymm13, ymm12, [{plain} + 32 * ",
+            $vector,
+            "], 0x11
              vpxor ymm10, ymm10, ymm13
              vpshufd ymm13, ymm12, 0x4e
              vpxor ymm12, ymm12, ymm13
-             vpclmulqdq ymm12, ymm12, [{folded} + 32 * ", $vector, "], 0x00
+             vpclmulqdq ymm12, ymm12, [{folded} + 32 * ",
+            $vector,
+            "], 0x00
              vpxor ymm9, ymm9, ymm12"
         )
     };
@@ -112,9 +122,22 @@ macro_rules! hash_first {
 macro_rules! text {
     ($vector:literal, $at:literal) => {
         concat!(
-            "vpxor ymm12, ymm11, [{input} + ", $at, " + 32 * ", $vector, "]
-             vaesenclast ymm", $vector, ", ymm", $vector, ", ymm12
-             vmovdqu [{output} + ", $at, " + 32 * ", $vector, "], ymm", $vector
+            "vpxor ymm12, ymm11, [{input} + ",
+            $at,
+            " + 32 * ",
+            $vector,
+            "]
+             vaesenclast ymm",
+            $vector,
+            ", ymm",
+            $vector,
+            ", ymm12
+             vmovdqu [{output} + ",
+            $at,
+            " + 32 * ",
+            $vector,
+            "], ymm",
+            $vector
         )
     };
 }
@@ -134,9 +157,9 @@ pub(crate) struct Expanded {
 
 struct Schedule {
     rounds: Rounds,
-    near: Powers<NEAR>,
+    near: Near,
     /// Made for the first message that needs it.
-    far: Lazy<Powers<FAR>>,
+    far: Lazy<Far>,
 }
 
 /// Powers of H', the highest first, so that neighbours are multiplied with neighbouring blocks: `plain[N - n]` is H'^n.
@@ -146,6 +169,9 @@ struct Powers<const N: usize> {
     /// The two halves of each added, in both halves.
     folded: [__m128i; N],
 }
+
+type Near = Powers<NEAR>;
+type Far = Powers<FAR>;
 
 impl<const N: usize> Zeroize for Powers<N> {
     fn zeroize(&mut self) {
@@ -162,11 +188,13 @@ impl Drop for Schedule {
 }
 
 impl Expanded {
-    pub(crate) fn new(proof: cpu::Vaes256, key: &Key) -> Self {
+    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
+    #[inline(never)]
+    pub(crate) fn new<T>(proof: cpu::Vaes256, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
-        let schedule = unsafe { schedule(key.expose()) };
+        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
         clear_vectors();
-        Self { schedule, _proof: proof }
+        wrapped
     }
 }
 
@@ -262,7 +290,7 @@ struct Start {
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_long<const SEAL: bool>(
     key: &Schedule,
-    far: &Powers<FAR>,
+    far: &Far,
     mut start: Start,
     has_aad: bool,
     text: InOutBuf<'_, '_, u8>,
@@ -297,7 +325,7 @@ fn crypt_long<const SEAL: bool>(
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn fly<const SEAL: bool, const AFTER: bool>(
     key: &Schedule,
-    far: &Powers<FAR>,
+    far: &Far,
     start: Start,
     before: &[u8; 32 * STEP],
     text: InOutBuf<'_, '_, u8>,
@@ -321,7 +349,7 @@ fn fly<const SEAL: bool, const AFTER: bool>(
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_steps<const SEAL: bool>(
     key: &Schedule,
-    powers: &Powers<FAR>,
+    powers: &Far,
     counter: &mut __m128i,
     hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U256>>,
@@ -358,7 +386,7 @@ fn crypt_steps<const SEAL: bool>(
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 unsafe fn crypt_and_hash(
     key: &Schedule,
-    powers: &Powers<FAR>,
+    powers: &Far,
     window: __m256i,
     hash: __m128i,
     (input, output, hashed): (*const u8, *mut u8, *const u8),
@@ -497,7 +525,7 @@ fn crypt_step(key: &Schedule, counter: __m128i, mut chunk: InOut<'_, '_, Array<u
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_steps_any<const SEAL: bool>(
     key: &Schedule,
-    powers: &Powers<FAR>,
+    powers: &Far,
     counter: &mut __m128i,
     mut hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U256>>,
@@ -517,7 +545,7 @@ fn crypt_steps_any<const SEAL: bool>(
 
 /// The hash of one step.
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn hash_step(powers: &Powers<FAR>, hash: __m128i, bytes: &[u8; 32 * STEP]) -> __m128i {
+fn hash_step(powers: &Far, hash: __m128i, bytes: &[u8; 32 * STEP]) -> __m128i {
     let mut sum = PairSum::zero();
     let mut carried = _mm256_zextsi128_si256(hash);
     for (i, bytes) in bytes.as_chunks::<32>().0.iter().enumerate() {
@@ -729,22 +757,25 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn schedule(key: &[u8; 32]) -> Schedule {
-    let rounds = expand(key);
-    let one = hash_key(&rounds);
-    let two = multiply(one, one, fold(one));
+fn schedule<T>(proof: cpu::Vaes256, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+    let zero = _mm_setzero_si128();
+    let near = Powers { plain: [zero; NEAR], folded: [zero; NEAR] };
+    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, _proof: proof };
+    let place = &mut expanded.schedule;
+    expand(key, &mut place.rounds);
+    let one = hash_key(&place.rounds);
+    let two = square(one);
+    let four = broadcast(square(two));
     let low = _mm256_inserti128_si256(_mm256_zextsi128_si256(two), one, 1);
-    let square = _mm256_broadcastsi128_si256(two);
-    let high = multiply_pair(low, square);
-    let fourth = _mm256_broadcastsi128_si256(_mm256_castsi256_si128(high));
-    let pairs = [multiply_pair(high, fourth), multiply_pair(low, fourth), high, low];
-    Schedule { rounds, near: Powers::new(pairs), far: Lazy::new() }
+    let high = multiply_pair(low, broadcast(two));
+    place.near = Powers::new([multiply_pair(high, four), multiply_pair(low, four), high, low]);
+    wrap(expanded)
 }
 
 /// The powers of two steps, from the first eight.
 #[cold]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn extend(near: &Powers<NEAR>) -> Powers<FAR> {
+fn extend(near: &Near) -> Far {
     let zero = _mm256_setzero_si256();
     let mut pairs = [zero; FAR / 2];
     let eighth = broadcast(near.plain[0]);
@@ -820,7 +851,8 @@ fn multiply_pair(a: __m256i, b: __m256i) -> __m256i {
     let middle = _mm256_xor_si256(sum.middle, _mm256_xor_si256(sum.low, sum.high));
     let low = _mm256_xor_si256(sum.low, _mm256_slli_si256(middle, 8));
     let high = _mm256_xor_si256(sum.high, _mm256_srli_si256(middle, 8));
-    let polynomial = _mm256_set_epi64x(0, 0xc200_0000_0000_0000_u64.cast_signed(), 0, 0xc200_0000_0000_0000_u64.cast_signed());
+    let polynomial =
+        _mm256_set_epi64x(0, 0xc200_0000_0000_0000_u64.cast_signed(), 0, 0xc200_0000_0000_0000_u64.cast_signed());
     let once = _mm256_xor_si256(_mm256_shuffle_epi32(low, 0x4e), _mm256_clmulepi64_epi128(low, polynomial, 0x00));
     let twice = _mm256_xor_si256(_mm256_shuffle_epi32(once, 0x4e), _mm256_clmulepi64_epi128(once, polynomial, 0x00));
     _mm256_xor_si256(high, twice)
@@ -911,3 +943,6 @@ fn clear_vectors() {
         );
     }
 }
+
+#[cfg(test)]
+super::x86::wiping_test!(Vaes256);

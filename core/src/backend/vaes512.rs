@@ -27,7 +27,9 @@ use zeroize::Zeroize;
 
 use super::Kernel;
 use super::lazy::Lazy;
-use super::x86::{Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, to_bytes, wipe};
+use super::x86::{
+    Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, square, to_bytes, wipe,
+};
 use crate::{Key, Nonce, Tag, cpu};
 
 /// Writes a block once for each number: what a loop would be if its count were not too large to be unrolled.
@@ -60,14 +62,29 @@ macro_rules! counters {
 macro_rules! aes {
     ($key:literal) => {
         concat!(
-            "vaesenc zmm0, zmm0, zmm", $key, "
-             vaesenc zmm1, zmm1, zmm", $key, "
-             vaesenc zmm2, zmm2, zmm", $key, "
-             vaesenc zmm3, zmm3, zmm", $key, "
-             vaesenc zmm4, zmm4, zmm", $key, "
-             vaesenc zmm5, zmm5, zmm", $key, "
-             vaesenc zmm6, zmm6, zmm", $key, "
-             vaesenc zmm7, zmm7, zmm", $key
+            "vaesenc zmm0, zmm0, zmm",
+            $key,
+            "
+             vaesenc zmm1, zmm1, zmm",
+            $key,
+            "
+             vaesenc zmm2, zmm2, zmm",
+            $key,
+            "
+             vaesenc zmm3, zmm3, zmm",
+            $key,
+            "
+             vaesenc zmm4, zmm4, zmm",
+            $key,
+            "
+             vaesenc zmm5, zmm5, zmm",
+            $key,
+            "
+             vaesenc zmm6, zmm6, zmm",
+            $key,
+            "
+             vaesenc zmm7, zmm7, zmm",
+            $key
         )
     };
 }
@@ -76,15 +93,23 @@ macro_rules! aes {
 macro_rules! hash {
     ($vector:literal) => {
         concat!(
-            "vmovdqu64 zmm11, [{hashed} + 64 * ", $vector, "]
+            "vmovdqu64 zmm11, [{hashed} + 64 * ",
+            $vector,
+            "]
              vpshufb zmm11, zmm11, zmm15
-             vpclmulqdq zmm12, zmm11, [{plain} + 64 * ", $vector, "], 0x00
-             vpclmulqdq zmm13, zmm11, [{plain} + 64 * ", $vector, "], 0x11
+             vpclmulqdq zmm12, zmm11, [{plain} + 64 * ",
+            $vector,
+            "], 0x00
+             vpclmulqdq zmm13, zmm11, [{plain} + 64 * ",
+            $vector,
+            "], 0x11
              vpxorq zmm8, zmm8, zmm12
              vpshufd zmm12, zmm11, 0x4e
              vpxorq zmm10, zmm10, zmm13
              vpxorq zmm11, zmm11, zmm12
-             vpclmulqdq zmm11, zmm11, [{folded} + 64 * ", $vector, "], 0x00
+             vpclmulqdq zmm11, zmm11, [{folded} + 64 * ",
+            $vector,
+            "], 0x00
              vpxorq zmm9, zmm9, zmm11"
         )
     };
@@ -108,9 +133,18 @@ macro_rules! hash_first {
 macro_rules! text {
     ($vector:literal) => {
         concat!(
-            "vpxorq zmm12, zmm30, [{input} + 64 * ", $vector, "]
-             vaesenclast zmm", $vector, ", zmm", $vector, ", zmm12
-             vmovdqu64 [{output} + 64 * ", $vector, "], zmm", $vector
+            "vpxorq zmm12, zmm30, [{input} + 64 * ",
+            $vector,
+            "]
+             vaesenclast zmm",
+            $vector,
+            ", zmm",
+            $vector,
+            ", zmm12
+             vmovdqu64 [{output} + 64 * ",
+            $vector,
+            "], zmm",
+            $vector
         )
     };
 }
@@ -132,9 +166,9 @@ pub(crate) struct Expanded {
 
 struct Schedule {
     rounds: Rounds,
-    near: Powers<{ NEAR + PAD }>,
+    near: Near,
     /// Made for the first message that needs it.
-    far: Lazy<Powers<{ FAR + PAD }>>,
+    far: Lazy<Far>,
 }
 
 /// Powers of H', the highest first, so that neighbours are multiplied with neighbouring blocks, then zeros:
@@ -145,6 +179,9 @@ struct Powers<const N: usize> {
     /// The two halves of each added, in both halves.
     folded: [__m128i; N],
 }
+
+type Near = Powers<{ NEAR + PAD }>;
+type Far = Powers<{ FAR + PAD }>;
 
 impl<const N: usize> Zeroize for Powers<N> {
     fn zeroize(&mut self) {
@@ -161,11 +198,13 @@ impl Drop for Schedule {
 }
 
 impl Expanded {
-    pub(crate) fn new(proof: cpu::Vaes512, key: &Key) -> Self {
+    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
+    #[inline(never)]
+    pub(crate) fn new<T>(proof: cpu::Vaes512, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
-        let schedule = unsafe { schedule(key.expose()) };
+        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
         clear_vectors();
-        Self { schedule, _proof: proof }
+        wrapped
     }
 }
 
@@ -259,7 +298,7 @@ struct Start {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_long<const SEAL: bool>(
     key: &Schedule,
-    far: &Powers<{ FAR + PAD }>,
+    far: &Far,
     mut start: Start,
     has_aad: bool,
     text: InOutBuf<'_, '_, u8>,
@@ -294,7 +333,7 @@ fn crypt_long<const SEAL: bool>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn fly<const SEAL: bool, const AFTER: bool>(
     key: &Schedule,
-    far: &Powers<{ FAR + PAD }>,
+    far: &Far,
     start: Start,
     before: &[u8; 64 * STEP],
     text: InOutBuf<'_, '_, u8>,
@@ -318,7 +357,7 @@ fn fly<const SEAL: bool, const AFTER: bool>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_steps<const SEAL: bool>(
     key: &Schedule,
-    powers: &Powers<{ FAR + PAD }>,
+    powers: &Far,
     counter: &mut __m128i,
     hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U512>>,
@@ -354,7 +393,7 @@ fn crypt_steps<const SEAL: bool>(
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 unsafe fn crypt_and_hash(
     key: &Schedule,
-    powers: &Powers<{ FAR + PAD }>,
+    powers: &Far,
     window: __m512i,
     hash: __m128i,
     (input, output, hashed): (*const u8, *mut u8, *const u8),
@@ -479,7 +518,7 @@ fn crypt_step(key: &Schedule, counter: __m128i, mut chunk: InOut<'_, '_, Array<u
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_steps_any<const SEAL: bool>(
     key: &Schedule,
-    powers: &Powers<{ FAR + PAD }>,
+    powers: &Far,
     counter: &mut __m128i,
     mut hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U512>>,
@@ -499,7 +538,7 @@ fn crypt_steps_any<const SEAL: bool>(
 
 /// The hash of one step.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn hash_step(powers: &Powers<{ FAR + PAD }>, hash: __m128i, bytes: &[u8; 64 * STEP]) -> __m128i {
+fn hash_step(powers: &Far, hash: __m128i, bytes: &[u8; 64 * STEP]) -> __m128i {
     let mut sum = QuadSum::zero();
     let mut carried = _mm512_zextsi128_si512(hash);
     for (i, bytes) in bytes.as_chunks::<64>().0.iter().enumerate() {
@@ -667,22 +706,28 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn schedule(key: &[u8; 32]) -> Schedule {
-    let rounds = expand(key);
-    let one = hash_key(&rounds);
-    let two = multiply(one, one, super::x86::fold(one));
+fn schedule<T>(proof: cpu::Vaes512, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+    let zero = _mm_setzero_si128();
+    let near = Powers { plain: [zero; NEAR + PAD], folded: [zero; NEAR + PAD] };
+    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, _proof: proof };
+    let place = &mut expanded.schedule;
+    expand(key, &mut place.rounds);
+    let one = hash_key(&place.rounds);
+    let two = square(one);
+    let four = square(two);
     // H'^2 and H'; times H'^2 they are H'^4 and H'^3.
     let pair = _mm512_inserti32x4(_mm512_zextsi128_si512(two), one, 1);
     let above = multiply_quad(pair, broadcast(two));
     let low = _mm512_inserti64x4(above, _mm512_castsi512_si256(pair), 1);
-    let high = multiply_quad(low, broadcast(_mm512_castsi512_si128(above)));
-    Schedule { rounds, near: Powers::new([high, low, _mm512_setzero_si512()]), far: Lazy::new() }
+    let high = multiply_quad(low, broadcast(four));
+    place.near = Powers::new([high, low, _mm512_setzero_si512()]);
+    wrap(expanded)
 }
 
 /// The powers of a step, from the first eight.
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn extend(near: &Powers<{ NEAR + PAD }>) -> Powers<{ FAR + PAD }> {
+fn extend(near: &Near) -> Far {
     let (b, a) = (quad(&near.plain, 0), quad(&near.plain, 4));
     let eighth = broadcast(near.plain[0]);
     let (d, c) = (multiply_quad(b, eighth), multiply_quad(a, eighth));
@@ -887,3 +932,6 @@ fn clear_vectors() {
         );
     }
 }
+
+#[cfg(test)]
+super::x86::wiping_test!(Vaes512);

@@ -8,7 +8,7 @@
 
 use core::arch::x86_64::*;
 
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 use crate::Nonce;
 
@@ -21,8 +21,7 @@ pub(super) type Rounds = [__m128i; 15];
 /// `aeskeygenassist` on most CPUs.
 #[inline]
 #[target_feature(enable = "aes,ssse3")]
-pub(super) fn expand(key: &[u8; 32]) -> Rounds {
-    let mut rounds = [_mm_setzero_si128(); 15];
+pub(super) fn expand(key: &[u8; 32], rounds: &mut Rounds) {
     let (halves, _) = key.as_chunks::<16>();
     (rounds[0], rounds[1]) = (load(&halves[0]), load(&halves[1]));
     let rotate_last_word = _mm_set1_epi32(0x0c0f_0e0d);
@@ -41,7 +40,6 @@ pub(super) fn expand(key: &[u8; 32]) -> Rounds {
         sum = _mm_xor_si128(sum, _mm_slli_si128(sum, 8));
         rounds[round] = _mm_xor_si128(sum, word);
     }
-    rounds
 }
 
 /// AES-256 of N blocks.
@@ -115,6 +113,14 @@ pub(super) fn multiply(a: __m128i, power: __m128i, folded: __m128i) -> __m128i {
     let mut product = Sum::zero();
     product.add(a, power, folded);
     product.reduce()
+}
+
+/// Its square, sooner than a product: the middle part of a square is zero.
+#[inline]
+#[target_feature(enable = "pclmulqdq,sse2")]
+pub(super) fn square(a: __m128i) -> __m128i {
+    let (low, high) = (_mm_clmulepi64_si128(a, a, 0x00), _mm_clmulepi64_si128(a, a, 0x11));
+    Sum { low, middle: _mm_xor_si128(low, high), high }.reduce()
 }
 
 /// The two halves added, in both halves: Karatsuba's middle factor.
@@ -240,6 +246,22 @@ pub(super) fn store_short(bytes: &mut [u8], block: __m128i) {
     }
 }
 
+/// A block with its first `length` bytes all ones, the others zero.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn ones(length: usize) -> __m128i {
+    static ONES: [u8; 32] = {
+        let mut ones = [0; 32];
+        let mut i = 0;
+        while i < 16 {
+            ones[i] = 0xff;
+            i += 1;
+        }
+        ones
+    };
+    load(ONES[16 - length..].first_chunk().expect("sixteen are left"))
+}
+
 /// The shuffle that moves a block `by` bytes towards its start, zeros following.
 #[inline]
 #[target_feature(enable = "sse2")]
@@ -265,8 +287,59 @@ static SHIFTS: [u8; 48] = {
     shifts
 };
 
-/// Wipes vectors, for a `Drop` that a compiler may not take away.
+/// Wipes vectors, in a `Drop`: stores that the compiler may not take away, but may widen.
 #[inline]
-pub(super) fn wipe<const N: usize>(vectors: &mut [__m128i; N]) {
-    vectors.zeroize();
+pub(super) fn wipe(vectors: &mut [__m128i]) {
+    // SAFETY: every x86-64 has SSE2.
+    vectors.fill(unsafe { _mm_setzero_si128() });
+    optimization_barrier(vectors);
 }
+
+/// That a dropped key leaves nothing behind, for the backend of the file that it stands in.
+#[cfg(test)]
+macro_rules! wiping_test {
+    ($token:ident) => {
+        mod tests {
+            use core::mem::MaybeUninit;
+
+            use super::*;
+
+            #[test]
+            fn a_dropped_key_leaves_no_round_key_and_no_power_of_h() {
+                let Some(proof) = cpu::$token::detect() else { return };
+                let mut place = MaybeUninit::<Expanded>::uninit();
+                let key = place.write(Expanded::new(proof, &Key::from([7; 32]), |expanded| expanded));
+                key.seal(&[0; 12], b"", InOutBuf::from(&mut [0; 100][..]));
+                let far: *const _ = key.schedule.far.get().expect("a long message makes all powers");
+                let place = place.as_mut_ptr();
+                assert!(words(place, far).all(|word| word != 0), "the control: the key stands there");
+                // SAFETY: the place was written above and is not used as a key again.
+                unsafe { place.drop_in_place() };
+                assert!(words(place, far).all(|word| word == 0));
+            }
+
+            /// The round keys, and the powers that are not zero to begin with.
+            fn words(place: *mut Expanded, far: *const Far) -> impl Iterator<Item = u128> {
+                // SAFETY: the place was written, and wiped bytes are bytes.
+                let rounds = unsafe { (&raw const (*place).schedule.rounds).read() };
+                // SAFETY: as above.
+                let near = unsafe { (&raw const (*place).schedule.near.plain).read() };
+                // SAFETY: as above.
+                let far = unsafe { (&raw const (*far).plain).read() };
+                let near = near.into_iter().take(NEAR);
+                rounds
+                    .into_iter()
+                    .chain(near)
+                    .chain(far.into_iter().take(FAR))
+                    .map(|word| u128::from_le_bytes(to_bytes_of(word)))
+            }
+
+            fn to_bytes_of(word: __m128i) -> [u8; 16] {
+                // SAFETY: every x86-64 has SSE2.
+                unsafe { to_bytes(word) }
+            }
+        }
+    };
+}
+#[cfg(test)]
+pub(super) use wiping_test;
