@@ -6,7 +6,7 @@
 //! Crate `cpufeatures` 0.3 ties VAES and VPCLMULQDQ to the state of ZMM registers, and so answers no on a CPU that has them
 //! without AVX-512 (Zen 3, Alder Lake). [`Vaes256`] therefore asks it for AVX2, and CPUID itself for the two bits.
 
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no token without a backend"))]
+#![allow(dead_code, reason = "no token without a backend; each build has the backends of one architecture")]
 
 /// Proof that this CPU and its operating system can run AES-NI, PCLMULQDQ, SSSE3 and SSE4.1.
 /// Zero-sized; only [`Aesni::detect`] makes one.
@@ -104,5 +104,56 @@ mod x86 {
         let highest = unsafe { __cpuid(0) }.eax;
         // SAFETY: every x86-64 has CPUID, and this one has leaf 7.
         highest >= 7 && unsafe { __cpuid_count(7, 0) }.ecx & VAES_AND_VPCLMULQDQ == VAES_AND_VPCLMULQDQ
+    }
+}
+
+/// Proof that this CPU and its operating system can run AES and PMULL of the ARMv8 cryptography extension.
+/// Zero-sized; only [`Armv8::detect`] makes one.
+#[derive(Clone, Copy)]
+pub(crate) struct Armv8(());
+
+impl Armv8 {
+    pub(crate) fn detect() -> Option<Self> {
+        (LITTLE_ENDIAN && (cfg!(target_feature = "aes") || arm::has(arm::AES_PMULL))).then_some(Self(()))
+    }
+}
+
+/// Proof that this CPU and its operating system can run EOR3, which came with SHA3.
+/// Zero-sized; only [`Eor3::detect`] makes one.
+#[derive(Clone, Copy)]
+pub(crate) struct Eor3(());
+
+impl Eor3 {
+    pub(crate) fn detect() -> Option<Self> {
+        (cfg!(target_feature = "sha3") || arm::has(arm::SHA3)).then_some(Self(()))
+    }
+}
+
+/// The backend `armv8` numbers the lanes of its vectors from the lowest address.
+const LITTLE_ENDIAN: bool = cfg!(target_endian = "little");
+
+/// Linux says what an ARM CPU has; the instructions that could are not for programs. Each bit is asked for: the features
+/// "aes" and "sha3" of crate `cpufeatures` 0.3.1 are two bits each, of which either is enough for it.
+#[cfg(all(target_arch = "aarch64", any(target_os = "linux", target_os = "android")))]
+#[allow(unsafe_code, reason = "CONTRIBUTING.md: asking the operating system what the CPU has")]
+mod arm {
+    pub(super) const AES_PMULL: u64 = libc::HWCAP_AES | libc::HWCAP_PMULL;
+    pub(super) const SHA3: u64 = libc::HWCAP_SHA3;
+
+    pub(super) fn has(bits: u64) -> bool {
+        // SAFETY: the call takes a number and gives one; it has no precondition.
+        let found = unsafe { libc::getauxval(libc::AT_HWCAP) };
+        found & bits == bits
+    }
+}
+
+/// Elsewhere the build's target features decide: macOS has them all, bare metal what it was built for.
+#[cfg(not(all(target_arch = "aarch64", any(target_os = "linux", target_os = "android"))))]
+mod arm {
+    pub(super) const AES_PMULL: u64 = 0;
+    pub(super) const SHA3: u64 = 0;
+
+    pub(super) fn has(_bits: u64) -> bool {
+        false
     }
 }

@@ -44,7 +44,7 @@ impl Aes256Gcm {
     #[inline(never)] // as `new`
     #[must_use]
     pub fn on(backend: Backend, key: &Key) -> Option<Self> {
-        Expanded::new(backend, key, |expanded| Self { expanded })
+        Expanded::make(backend, key, |expanded| Self { expanded })
     }
 
     /// The backend that the key was expanded for.

@@ -7,7 +7,7 @@
 //!  Aes256Gcm / Xaes256Gcm      limits, tag check, clearing           gcm.rs  xaes.rs
 //!            | one match a call
 //!        Expanded              the key, expanded for one backend     backend/mod.rs
-//!    aesni | portable          one file an instruction set           backend/*.rs
+//!    aesni | armv8 | portable  one file an instruction set           backend/*.rs
 //!            | made only with
 //!      proof tokens            what this CPU can run                 cpu.rs
 //! ```

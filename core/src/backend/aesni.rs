@@ -194,7 +194,7 @@ impl Drop for Schedule {
 impl Expanded {
     /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
     #[inline(never)]
-    pub(crate) fn new<T>(proof: cpu::Aesni, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+    pub(crate) fn make<T>(proof: cpu::Aesni, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
         let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
         clear_vectors();
@@ -395,6 +395,7 @@ unsafe fn crypt_and_hash(
         sums.add(hash, powers.plain[FAR - STEP], powers.folded[FAR - STEP]);
     }
     let mut hash = sums.high;
+    let order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     // SAFETY: it reads the key, its powers and the constants, and what the caller vouches for, with offsets below 256 a
     // turn; an odd step's turn uses the second 128 alone, so its pointers start 128 bytes before. It writes `output` alone,
     // and names all registers that it changes.
@@ -464,7 +465,7 @@ unsafe fn crypt_and_hash(
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _, out("xmm6") _,
             out("xmm7") _, inout("xmm8") sums.low => _, inout("xmm9") sums.middle => _, inout("xmm10") hash,
             out("xmm11") _, out("xmm12") _, out("xmm13") _, inout("xmm14") window => _,
-            in("xmm15") _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+            in("xmm15") order,
             options(nostack),
         );
     }

@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod aesni;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod armv8;
 #[cfg(target_arch = "x86_64")]
 mod lazy;
 mod portable;
@@ -29,13 +31,15 @@ pub enum Backend {
     Vaes256,
     /// x86-64 with AES-NI and PCLMULQDQ, 128-bit vectors.
     Aesni,
+    /// AArch64 with AES and PMULL of the ARMv8 cryptography extension; EOR3 of SHA3 where the CPU has it.
+    Armv8,
     /// Any CPU, constant time, from the crates `aes` and `ghash`.
     Portable,
 }
 
 impl Backend {
     /// Every backend of this version, the best first, whether or not this CPU has it.
-    pub const ALL: &'static [Self] = &[Self::Vaes512, Self::Vaes256, Self::Aesni, Self::Portable];
+    pub const ALL: &'static [Self] = &[Self::Vaes512, Self::Vaes256, Self::Aesni, Self::Armv8, Self::Portable];
 
     /// Its name as benchmarks and logs print it.
     #[must_use]
@@ -44,6 +48,7 @@ impl Backend {
             Self::Vaes512 => "vaes512",
             Self::Vaes256 => "vaes256",
             Self::Aesni => "aesni",
+            Self::Armv8 => "armv8",
             Self::Portable => "portable",
         }
     }
@@ -55,6 +60,7 @@ impl Backend {
             Self::Vaes512 => cpu::Vaes512::detect().is_some(),
             Self::Vaes256 => cpu::Vaes256::detect().is_some(),
             Self::Aesni => cpu::Aesni::detect().is_some(),
+            Self::Armv8 => cpu::Armv8::detect().is_some(),
             Self::Portable => true,
         }
     }
@@ -111,6 +117,8 @@ pub(crate) enum Expanded {
     Vaes256(vaes256::Expanded),
     #[cfg(target_arch = "x86_64")]
     Aesni(aesni::Expanded),
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Armv8(armv8::Expanded),
     Portable(portable::Expanded),
 }
 
@@ -124,6 +132,8 @@ macro_rules! on_kernel {
             Expanded::Vaes256($kernel) => $call,
             #[cfg(target_arch = "x86_64")]
             Expanded::Aesni($kernel) => $call,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Expanded::Armv8($kernel) => $call,
             Expanded::Portable($kernel) => $call,
         }
     };
@@ -135,25 +145,32 @@ impl Expanded {
     /// Wrapped here and not by the caller, so that the key is expanded where the caller's caller wants it: what it expands
     /// to takes 2 KiB, and to move them takes as long as to expand it.
     #[inline]
-    pub(crate) fn new<T>(backend: Backend, key: &Key, wrap: impl FnOnce(Self) -> T) -> Option<T> {
+    pub(crate) fn make<T>(backend: Backend, key: &Key, wrap: impl FnOnce(Self) -> T) -> Option<T> {
         match backend {
             #[cfg(target_arch = "x86_64")]
             Backend::Vaes512 => {
                 let proof = cpu::Vaes512::detect()?;
-                vaes512::Expanded::new(proof, key, |expanded| Some(wrap(Self::Vaes512(expanded))))
+                vaes512::Expanded::make(proof, key, |expanded| Some(wrap(Self::Vaes512(expanded))))
             }
             #[cfg(target_arch = "x86_64")]
             Backend::Vaes256 => {
                 let proof = cpu::Vaes256::detect()?;
-                vaes256::Expanded::new(proof, key, |expanded| Some(wrap(Self::Vaes256(expanded))))
+                vaes256::Expanded::make(proof, key, |expanded| Some(wrap(Self::Vaes256(expanded))))
             }
             #[cfg(target_arch = "x86_64")]
             Backend::Aesni => {
                 let proof = cpu::Aesni::detect()?;
-                aesni::Expanded::new(proof, key, |expanded| Some(wrap(Self::Aesni(expanded))))
+                aesni::Expanded::make(proof, key, |expanded| Some(wrap(Self::Aesni(expanded))))
             }
             #[cfg(not(target_arch = "x86_64"))]
             Backend::Vaes512 | Backend::Vaes256 | Backend::Aesni => None,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Backend::Armv8 => {
+                let proof = cpu::Armv8::detect()?;
+                Some(wrap(Self::Armv8(armv8::Expanded::new(proof, key))))
+            }
+            #[cfg(not(all(target_arch = "aarch64", target_feature = "neon")))]
+            Backend::Armv8 => None,
             Backend::Portable => Some(wrap(Self::Portable(portable::Expanded::new(key)))),
         }
     }
@@ -164,14 +181,18 @@ impl Expanded {
         #[cfg(target_arch = "x86_64")]
         {
             if let Some(proof) = cpu::Vaes512::detect() {
-                return vaes512::Expanded::new(proof, key, |expanded| wrap(Self::Vaes512(expanded)));
+                return vaes512::Expanded::make(proof, key, |expanded| wrap(Self::Vaes512(expanded)));
             }
             if let Some(proof) = cpu::Vaes256::detect() {
-                return vaes256::Expanded::new(proof, key, |expanded| wrap(Self::Vaes256(expanded)));
+                return vaes256::Expanded::make(proof, key, |expanded| wrap(Self::Vaes256(expanded)));
             }
             if let Some(proof) = cpu::Aesni::detect() {
-                return aesni::Expanded::new(proof, key, |expanded| wrap(Self::Aesni(expanded)));
+                return aesni::Expanded::make(proof, key, |expanded| wrap(Self::Aesni(expanded)));
             }
+        }
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        if let Some(proof) = cpu::Armv8::detect() {
+            return wrap(Self::Armv8(armv8::Expanded::new(proof, key)));
         }
         wrap(Self::Portable(portable::Expanded::new(key)))
     }
@@ -184,6 +205,8 @@ impl Expanded {
             Self::Vaes256(_) => Backend::Vaes256,
             #[cfg(target_arch = "x86_64")]
             Self::Aesni(_) => Backend::Aesni,
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::Armv8(_) => Backend::Armv8,
             Self::Portable(_) => Backend::Portable,
         }
     }

@@ -190,7 +190,7 @@ impl Drop for Schedule {
 impl Expanded {
     /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
     #[inline(never)]
-    pub(crate) fn new<T>(proof: cpu::Vaes256, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+    pub(crate) fn make<T>(proof: cpu::Vaes256, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
         let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
         clear_vectors();

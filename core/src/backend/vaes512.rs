@@ -200,7 +200,7 @@ impl Drop for Schedule {
 impl Expanded {
     /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
     #[inline(never)]
-    pub(crate) fn new<T>(proof: cpu::Vaes512, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+    pub(crate) fn make<T>(proof: cpu::Vaes512, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
         let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
         clear_vectors();
@@ -375,9 +375,10 @@ fn crypt_steps<const SEAL: bool>(
         let (input, output) = steps.reborrow().into_raw();
         let (input, output) = (input.wrapping_add(done).cast::<u8>(), output.wrapping_add(done).cast::<u8>());
         let hashed = if SEAL { output.cast_const().wrapping_sub(64 * STEP) } else { input };
+        let window = broadcast(window);
         // SAFETY: `steps` is valid for reads of its input and writes of its output, of which `done` steps are skipped; seal
         // has written the step before the first, which it hashes.
-        unsafe { crypt_and_hash(key, powers, broadcast(window), hash, (input, output, hashed), steps.len() - done) }
+        unsafe { crypt_and_hash(key, powers, window, hash, (input, output, hashed), steps.len() - done) }
     } else {
         hash
     }
@@ -400,6 +401,7 @@ unsafe fn crypt_and_hash(
     steps: usize,
 ) -> __m128i {
     let mut hash = _mm512_zextsi128_si512(hash);
+    let (order, polynomial) = (order(), polynomial());
     // SAFETY: it reads the key, its powers and the constants, and what the caller vouches for, 512 bytes a turn. It writes
     // `output` alone, and names all registers that it changes.
     unsafe {
@@ -466,10 +468,10 @@ unsafe fn crypt_and_hash(
             steps = inout(reg) steps => _,
             out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _, out("zmm6") _,
             out("zmm7") _, out("zmm8") _, out("zmm9") _, inout("zmm10") hash, out("zmm11") _, out("zmm12") _,
-            out("zmm13") _, inout("zmm14") window => _, in("zmm15") order(), out("zmm16") _, out("zmm17") _,
+            out("zmm13") _, inout("zmm14") window => _, in("zmm15") order, out("zmm16") _, out("zmm17") _,
             out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
             out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
-            out("zmm30") _, in("zmm31") polynomial(),
+            out("zmm30") _, in("zmm31") polynomial,
             options(nostack),
         );
     }
@@ -632,7 +634,7 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
                 bytes &= !0xffff;
             }
             const AT: usize = (64 * I).wrapping_sub(16);
-            let whole = I > 0 && I < N - 1;
+            let whole = (1..N - 1).contains(&I);
             let input = if whole {
                 load_quad(text.get_in()[AT..].first_chunk().expect("four blocks"))
             } else {

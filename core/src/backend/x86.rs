@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 use zeroize::optimization_barrier;
@@ -144,15 +145,26 @@ fn double(a: __m128i) -> __m128i {
 
 /// J0 of a 96-bit nonce, byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
 ///
-/// Loaded as 8 and 4 bytes: whoever counts a nonce writes such pieces, and a load of both would wait for the stores.
+/// Loaded as three words, by hand, for the compiler would join them: whoever counts nonces has just written one as 4 and 8
+/// bytes or as 8 and 4, and a load that spans two stores waits for both to leave the store queue, 15 ns on Zen 3.
 #[inline]
 #[target_feature(enable = "ssse3")]
 pub(super) fn j0_of(nonce: &Nonce) -> __m128i {
-    let (head, tail) = nonce.split_first_chunk::<8>().expect("twelve bytes hold eight");
-    let head = _mm_cvtsi64_si128(i64::from_le_bytes(*head));
-    let tail = _mm_cvtsi32_si128(i32::from_le_bytes(*tail.first_chunk().expect("four are left")));
-    let block = _mm_unpacklo_epi64(head, tail);
-    _mm_or_si128(reverse(block), _mm_set_epi32(0, 0, 0, 1))
+    let (first, second, third): (i32, i32, i32);
+    // SAFETY: it reads the twelve bytes of the nonce.
+    unsafe {
+        asm!(
+            "mov {first:e}, [{nonce}]",
+            "mov {second:e}, [{nonce} + 4]",
+            "mov {third:e}, [{nonce} + 8]",
+            nonce = in(reg) nonce,
+            first = out(reg) first,
+            second = out(reg) second,
+            third = lateout(reg) third,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    reverse(_mm_set_epi32(1 << 24, third, second, first))
 }
 
 /// The block of lengths that ends GHASH, byte-reversed.
@@ -308,7 +320,7 @@ macro_rules! wiping_test {
             fn a_dropped_key_leaves_no_round_key_and_no_power_of_h() {
                 let Some(proof) = cpu::$token::detect() else { return };
                 let mut place = MaybeUninit::<Expanded>::uninit();
-                let key = place.write(Expanded::new(proof, &Key::from([7; 32]), |expanded| expanded));
+                let key = place.write(Expanded::make(proof, &Key::from([7; 32]), |expanded| expanded));
                 key.seal(&[0; 12], b"", InOutBuf::from(&mut [0; 100][..]));
                 let far: *const _ = key.schedule.far.get().expect("a long message makes all powers");
                 let place = place.as_mut_ptr();
