@@ -92,7 +92,7 @@ pub struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{} {} {} {}", self.op.name(), self.size, self.aad, self.align))
+        write!(f, "{} {} {} {}", self.op.name(), self.size, self.aad, self.align)
     }
 }
 

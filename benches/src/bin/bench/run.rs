@@ -1,6 +1,8 @@
 //! Passes over all rows; in each, every library once a round, batch by batch, so that a slow minute of the machine is
 //! everybody's.
 
+use std::io::IsTerminal;
+
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tablecrypt_benches::case::{Case, Op};
@@ -82,18 +84,31 @@ pub(crate) fn measure(workers: &mut Workers, cases: &[Case], effort: Effort) -> 
     let names: Vec<_> = workers.names().map(str::to_owned).collect();
     let mut rows = Vec::new();
     for (index, case) in cases.iter().enumerate() {
-        eprint!("\rrow {} of {}: {case:30}", index + 1, cases.len());
+        progress(format_args!("row {} of {}: {case}", index + 1, cases.len()));
         check(workers, &names, case)?;
         rows.push((case, runners(workers, &names, case, effort)?));
     }
     for pass in 0..effort.passes {
         for (index, (case, runners)) in rows.iter_mut().enumerate() {
-            eprint!("\rpass {} of {}, row {} of {}: {case:30}", pass + 1, effort.passes, index + 1, cases.len());
+            progress(format_args!(
+                "pass {} of {}, row {} of {}: {case}",
+                pass + 1,
+                effort.passes,
+                index + 1,
+                cases.len()
+            ));
             rounds(workers, case, runners, effort)?;
         }
     }
-    eprint!("\r{:78}\r", "");
+    progress(format_args!(""));
     Ok(rows.into_iter().map(|(case, runners)| Row::new(case, runners)).collect())
+}
+
+/// Where somebody watches.
+fn progress(what: core::fmt::Arguments<'_>) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{what}");
+    }
 }
 
 fn runners<'a>(workers: &mut Workers, names: &'a [String], case: &Case, effort: Effort) -> Result<Vec<Runner<'a>>> {
