@@ -59,10 +59,10 @@ impl Library for Plain {
 
     #[inline]
     fn expand(&self, key: &Key) -> Aes256Gcm {
-        self.0.map_or_else(
-            || Aes256Gcm::new(key),
-            |backend| Aes256Gcm::on(backend, key).expect("only available ones are listed"),
-        )
+        match self.0 {
+            None => Aes256Gcm::new(key),
+            Some(backend) => Aes256Gcm::on(backend, key).expect("only available ones are listed"),
+        }
     }
 }
 
@@ -145,10 +145,10 @@ impl Library for Cold {
     }
 
     fn expand(&self, key: &Key) -> Xaes {
-        Xaes(self.0.map_or_else(
-            || Xaes256Gcm::new(key),
-            |backend| Xaes256Gcm::on(backend, key).expect("only available ones are listed"),
-        ))
+        Xaes(match self.0 {
+            None => Xaes256Gcm::new(key),
+            Some(backend) => Xaes256Gcm::on(backend, key).expect("only available ones are listed"),
+        })
     }
 }
 
