@@ -29,8 +29,8 @@ pub const TAG: usize = 16;
 
 /// Every library that this worker was built with.
 #[must_use]
+#[allow(unused_mut, clippy::vec_init_then_push, reason = "a worker may hold one library, or none")]
 pub fn all() -> Vec<Box<dyn Subject>> {
-    #[allow(unused_mut, reason = "a worker may hold one library")]
     let mut all: Vec<Box<dyn Subject>> = Vec::new();
     #[cfg(feature = "ours")]
     all.extend(ours::all());
