@@ -2,10 +2,12 @@
 
 ARGS ?=
 
-.PHONY: run test wheel header fmt lint docs setup clean
+.PHONY: run test bench bench-quick wheel header fmt lint docs setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
+bench:   ; @admin/bench
+bench-quick: ; @admin/bench-quick
 wheel:   ; @admin/wheel
 header:  ; @admin/header
 fmt:     ; @admin/fmt
