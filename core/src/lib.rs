@@ -44,7 +44,7 @@ pub use aead::inout::InOutBuf;
 pub use backend::Backend;
 pub use ct::clear;
 pub use error::Error;
-pub use gcm::{AAD_LIMIT, Aes256Gcm, OpenMessage, SealMessage, TEXT_LIMIT};
+pub use gcm::{AAD_LIMIT, Aes256Gcm, OpenMessage, SealMessage, TEXT_LIMIT, open_many, seal_many};
 pub use key::{KEY, Key};
 pub use nonce::{NONCE, Nonce, PREFIX, TAG, Tag, XNONCE, XNonce};
 pub use xaes::Xaes256Gcm;
