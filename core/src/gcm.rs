@@ -165,6 +165,12 @@ impl Aes256Gcm {
         }
     }
 
+    /// Expands another key for the same backend.
+    #[inline(never)]
+    pub(crate) fn sibling(&self, key: &Key) -> Self {
+        self.expanded.sibling(key, |expanded| Self { expanded })
+    }
+
     /// AES-256 of each block under this key, for XAES's derivation.
     pub(crate) fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
         self.expanded.encrypt_blocks(blocks);

@@ -11,7 +11,7 @@
 
 use core::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::{Aes256Gcm, Backend, Error, Key, NONCE, Nonce, PREFIX, TAG, Tag, XNonce};
 
@@ -20,7 +20,16 @@ pub struct Xaes256Gcm {
     /// The key, as AES. Its GCM is never used.
     key: Aes256Gcm,
     /// The CMAC subkey K1.
-    subkey: Zeroizing<[u8; 16]>,
+    subkey: Subkey,
+}
+
+/// K1 as a number, its first byte the highest.
+struct Subkey(u128);
+
+impl Drop for Subkey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
 }
 
 impl Xaes256Gcm {
@@ -45,19 +54,14 @@ impl Xaes256Gcm {
     /// The key of all nonces that begin with `prefix`: plain AES-256-GCM, whose nonces are their other twelve bytes.
     #[must_use]
     pub fn derive(&self, prefix: &[u8; PREFIX]) -> Aes256Gcm {
-        let mut halves = [[0; 16]; 2];
-        for (counter, half) in (1..).zip(&mut halves) {
-            half[..4].copy_from_slice(&[0, counter, b'X', 0]);
-            half[4..].copy_from_slice(prefix);
-            for (byte, subkey) in half.iter_mut().zip(&*self.subkey) {
-                *byte ^= subkey;
-            }
-        }
+        let [a, b, c] = [0, 4, 8].map(|at| u32::from_be_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]]));
+        let prefix = u128::from(a) << 64 | u128::from(b) << 32 | u128::from(c);
+        let masked = prefix ^ self.subkey.0;
+        let mut halves = [1, 2].map(|counter| (masked ^ (counter << 112 | u128::from(b'X') << 104)).to_be_bytes());
         self.key.encrypt_blocks(&mut halves);
         let derived = Key::joined(&halves);
-        halves.zeroize();
-        // A backend that expanded one key expands another; the fallback is never taken.
-        Aes256Gcm::on(self.backend(), &derived).unwrap_or_else(|| Aes256Gcm::new(&derived))
+        halves.as_flattened_mut().zeroize();
+        self.key.sibling(&derived)
     }
 
     /// Seals `text` into `out`, which is 16 bytes longer: the ciphertext, then the tag.
@@ -101,7 +105,7 @@ impl Xaes256Gcm {
         key.encrypt_blocks(&mut block);
         let doubled = double(u128::from_be_bytes(block[0]));
         block.zeroize();
-        Self { key, subkey: Zeroizing::new(doubled.to_be_bytes()) }
+        Self { key, subkey: Subkey(doubled) }
     }
 }
 

@@ -45,7 +45,7 @@ const STEP: usize = 8;
 pub(crate) struct Expanded {
     schedule: Schedule,
     eor3: Option<cpu::Eor3>,
-    _proof: cpu::Armv8,
+    proof: cpu::Armv8,
 }
 
 struct Schedule {
@@ -69,16 +69,20 @@ impl Drop for Schedule {
 }
 
 impl Expanded {
+    pub(crate) const fn proof(&self) -> cpu::Armv8 {
+        self.proof
+    }
+
     pub(crate) fn new(proof: cpu::Armv8, key: &Key) -> Self {
         // SAFETY: `proof` exists only if `detect` saw every feature that `expand` enables.
         let schedule = unsafe { expand(key.expose()) };
         clear_vectors();
-        Self { schedule, eor3: cpu::Eor3::detect(), _proof: proof }
+        Self { schedule, eor3: cpu::Eor3::detect(), proof }
     }
 
     fn crypt<const SEAL: bool>(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         let tag = match self.eor3 {
-            // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt_nonce` enables.
+            // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt_nonce` enables.
             Some(eor3) => unsafe { crypt_nonce::<SEAL, _>(&self.schedule, eor3, nonce, aad, text) },
             // SAFETY: as above.
             None => unsafe { crypt_nonce::<SEAL, _>(&self.schedule, Eor, nonce, aad, text) },
@@ -88,7 +92,7 @@ impl Expanded {
     }
 
     fn crypt_from<const SEAL: bool>(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt_j0` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt_j0` enables.
         let tag = unsafe { crypt_j0::<SEAL>(&self.schedule, j0, aad, text) };
         clear_vectors();
         tag
@@ -113,14 +117,14 @@ impl Kernel for Expanded {
     }
 
     fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `hash_nonce` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `hash_nonce` enables.
         let j0 = unsafe { hash_nonce(&self.schedule, nonce) };
         clear_vectors();
         j0
     }
 
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `encrypt_each` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `encrypt_each` enables.
         unsafe { encrypt_each(&self.schedule, blocks) };
         clear_vectors();
     }

@@ -197,6 +197,22 @@ impl Expanded {
         wrap(Self::Portable(portable::Expanded::new(key)))
     }
 
+    /// Expands another key for the backend of this one, which proves that it is here, and wraps it.
+    #[inline]
+    pub(crate) fn sibling<T>(&self, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes512(this) => vaes512::Expanded::make(this.proof(), key, |expanded| wrap(Self::Vaes512(expanded))),
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes256(this) => vaes256::Expanded::make(this.proof(), key, |expanded| wrap(Self::Vaes256(expanded))),
+            #[cfg(target_arch = "x86_64")]
+            Self::Aesni(this) => aesni::Expanded::make(this.proof(), key, |expanded| wrap(Self::Aesni(expanded))),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Self::Armv8(this) => wrap(Self::Armv8(armv8::Expanded::new(this.proof(), key))),
+            Self::Portable(_) => wrap(Self::Portable(portable::Expanded::new(key))),
+        }
+    }
+
     pub(crate) const fn backend(&self) -> Backend {
         match self {
             #[cfg(target_arch = "x86_64")]

@@ -18,8 +18,8 @@ use crate::{Key, Nonce, Tag};
 
 type Block = Array<u8, U16>;
 
-/// Blocks of keystream a step: two batches of the 64-bit fixsliced AES.
-const STEP: usize = 8;
+/// Blocks of keystream a step: eight batches of the 64-bit fixsliced AES, whose keys a call lays out anew.
+const STEP: usize = 32;
 
 pub(crate) struct Expanded {
     /// Round keys; wiped on drop by `aes`.
@@ -64,8 +64,8 @@ impl Expanded {
 
     /// CTR mode from inc32(J0): the last four bytes count, big-endian, and wrap among themselves.
     fn apply_keystream(&self, j0: &[u8; 16], text: InOutBuf<'_, '_, u8>) {
-        let (prefix, start) = (&j0[..12], u32::from_be_bytes([j0[12], j0[13], j0[14], j0[15]]));
-        let mut counter = start;
+        let j0 = u128::from_be_bytes(*j0);
+        let (prefix, mut counter) = (j0 >> 32 << 32, j0 as u32);
         let mut keystream = [[0; 16]; STEP];
         let mut rest = text;
         while !rest.is_empty() {
@@ -73,15 +73,23 @@ impl Expanded {
             let blocks = &mut keystream[..length.div_ceil(16)];
             for block in &mut *blocks {
                 counter = counter.wrapping_add(1);
-                block[..12].copy_from_slice(prefix);
-                block[12..].copy_from_slice(&counter.to_be_bytes());
+                *block = (prefix | u128::from(counter)).to_be_bytes();
             }
             self.cipher.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
-            let (mut step, after) = rest.split_at(length);
-            step.xor_in2out(&keystream.as_flattened()[..length]);
+            let (step, after) = rest.split_at(length);
+            // Block by block: byte by byte, in place, the compiler has to fear that one byte is the next one's input.
+            let (mut whole, mut part) = step.into_chunks::<U16>();
+            for (i, stream) in blocks.iter().enumerate().take(whole.len()) {
+                let mut block = whole.get(i);
+                let text = u128::from_ne_bytes(block.get_in().0) ^ u128::from_ne_bytes(*stream);
+                block.get_out().0 = text.to_ne_bytes();
+            }
+            if !part.is_empty() {
+                part.xor_in2out(&blocks[whole.len()][..part.len()]);
+            }
             rest = after;
         }
-        keystream.zeroize();
+        keystream.as_flattened_mut().zeroize();
     }
 }
 

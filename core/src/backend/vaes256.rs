@@ -152,7 +152,7 @@ const FAR: usize = 4 * STEP;
 /// A key expanded for this backend; the token says that it can run here.
 pub(crate) struct Expanded {
     schedule: Schedule,
-    _proof: cpu::Vaes256,
+    proof: cpu::Vaes256,
 }
 
 struct Schedule {
@@ -188,6 +188,10 @@ impl Drop for Schedule {
 }
 
 impl Expanded {
+    pub(crate) const fn proof(&self) -> cpu::Vaes256 {
+        self.proof
+    }
+
     /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
     #[inline(never)]
     pub(crate) fn make<T>(proof: cpu::Vaes256, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
@@ -201,7 +205,7 @@ impl Expanded {
 impl Kernel for Expanded {
     #[inline]
     fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
         clear_vectors();
         tag
@@ -209,35 +213,35 @@ impl Kernel for Expanded {
 
     #[inline]
     fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
         clear_vectors();
         tag
     }
 
     fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_j0::<true>(&self.schedule, j0, aad, text) };
         clear_vectors();
         tag
     }
 
     fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_j0::<false>(&self.schedule, j0, aad, text) };
         clear_vectors();
         tag
     }
 
     fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `hash_nonce` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `hash_nonce` enables.
         let j0 = unsafe { hash_nonce(&self.schedule, nonce) };
         clear_vectors();
         j0
     }
 
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `encrypt_each` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `encrypt_each` enables.
         unsafe { encrypt_each(&self.schedule.rounds, blocks) };
         clear_vectors();
     }
@@ -582,6 +586,18 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     let length = text.len();
     assert!(length <= 32 * N - 16 && (N == 1 || length > 32 * N - 48));
     let blocks = length.div_ceil(16);
+    // What may not be whole, before the rounds: nothing branches between them and the tag.
+    let at = (32 * N).saturating_sub(48);
+    let whole = length == 32 * N - 16;
+    let last_input = if N == 1 {
+        let block = if whole { load(text.get_in().first_chunk().expect("a block")) } else { load_short(text.get_in()) };
+        _mm256_inserti128_si256(_mm256_setzero_si256(), block, 1)
+    } else if whole {
+        load_pair(text.get_in()[at..].first_chunk().expect("two blocks"))
+    } else {
+        load_last_pair(text.get_in(), at)
+    };
+    let last_bytes = ones(if N == 1 { 16 + length } else { length - at });
 
     let first = broadcast(key.rounds[0]);
     let mut state = [first; N];
@@ -617,6 +633,7 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     if AFTER {
         waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), earlier.reduce(), 1);
     }
+    // The lengths, with H': in the lane behind the text, or alone.
     let mut lengths = _mm256_zextsi128_si256(start.lengths);
     if blocks == 2 * N - 1 {
         let (power, folded) = (powers.plain[P - 1], powers.folded[P - 1]);
@@ -627,59 +644,59 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     }
 
     let last = broadcast(key.rounds[14]);
-    // Vector 0: J0, and block 0, which is whole unless it is the last.
-    let whole = N > 1 || length == 16;
-    let input = if whole { load(text.get_in().first_chunk().expect("a block")) } else { load_short(text.get_in()) };
-    let input = _mm256_inserti128_si256(_mm256_setzero_si256(), input, 1);
-    let output = _mm256_aesenclast_epi128(state[0], _mm256_xor_si256(last, input));
-    let mask = _mm256_castsi256_si128(output);
-    let mut before = _mm256_extracti128_si256(output, 1);
-    if whole {
-        store(text.get_out().first_chunk_mut().expect("a block"), before);
-    } else {
-        store_short(text.get_out(), before);
-    }
-    let mut hashed = if SEAL { output } else { input };
-    if SEAL && !whole {
-        hashed = _mm256_and_si256(hashed, ones(16 + length));
-    }
-    hashed = _mm256_xor_si256(_mm256_blend_epi32(reverse_pair(hashed), _mm256_setzero_si256(), 0x0f), waiting);
-    if N == 1 {
-        hashed = _mm256_xor_si256(hashed, lengths);
-    }
-    sum.add(hashed, pair(plain, 0), pair(folded, 0));
-
-    unroll!(I in 1 2 3 4 5 6 7 => {
-        if I + 1 < N {
-            let input = load_pair(text.get_in()[32 * I - 16..].first_chunk().expect("two blocks"));
-            let output = _mm256_aesenclast_epi128(state[I], _mm256_xor_si256(last, input));
-            store_pair(text.get_out()[32 * I - 16..].first_chunk_mut().expect("two blocks"), output);
-            if SEAL {
-                sum.add(reverse_pair(output), pair(plain, 2 * I), pair(folded, 2 * I));
+    let mut output = _mm256_setzero_si256();
+    let (mut mask, mut before_last) = (start.j0, start.j0);
+    unroll!(I in 0 1 2 3 4 5 6 7 8 => {
+        if I < N {
+            const AT: usize = (32 * I).saturating_sub(16);
+            let input = if I == N - 1 {
+                last_input
+            } else if I == 0 {
+                let block = load(text.get_in().first_chunk().expect("a block"));
+                _mm256_inserti128_si256(_mm256_setzero_si256(), block, 1)
+            } else {
+                load_pair(text.get_in()[AT..].first_chunk().expect("two blocks"))
+            };
+            let previous = _mm256_extracti128_si256(output, 1);
+            output = _mm256_aesenclast_epi128(state[I], _mm256_xor_si256(last, input));
+            let mut hashed = if SEAL { output } else { input };
+            if I == 0 {
+                mask = _mm256_castsi256_si128(output);
             }
-            if I + 2 == N {
-                before = _mm256_extracti128_si256(output, 1);
+            if I == N - 1 {
+                if SEAL {
+                    hashed = _mm256_and_si256(hashed, last_bytes);
+                }
+                before_last = previous;
+            } else if I == 0 {
+                store(text.get_out().first_chunk_mut().expect("a block"), _mm256_extracti128_si256(output, 1));
+            } else {
+                store_pair(text.get_out()[AT..].first_chunk_mut().expect("two blocks"), output);
+            }
+            if SEAL || I == 0 || I == N - 1 {
+                hashed = reverse_pair(hashed);
+                if I == 0 {
+                    hashed = _mm256_xor_si256(_mm256_blend_epi32(hashed, _mm256_setzero_si256(), 0x0f), waiting);
+                }
+                if I == N - 1 {
+                    hashed = _mm256_xor_si256(hashed, lengths);
+                }
+                sum.add(hashed, pair(plain, 2 * I), pair(folded, 2 * I));
             }
         }
     });
+    let tag = _mm_xor_si128(reverse(sum.reduce()), mask);
 
-    if N > 1 {
-        let at = 32 * N - 48;
-        let hashed = if length == at + 32 {
-            let input = load_pair(text.get_in()[at..].first_chunk().expect("two blocks"));
-            let output = _mm256_aesenclast_epi128(state[N - 1], _mm256_xor_si256(last, input));
-            store_pair(text.get_out()[at..].first_chunk_mut().expect("two blocks"), output);
-            if SEAL { output } else { input }
-        } else {
-            let input = load_last_pair(text.get_in(), at);
-            let output = _mm256_aesenclast_epi128(state[N - 1], _mm256_xor_si256(last, input));
-            store_last_pair(text.get_out(), at, before, output);
-            if SEAL { _mm256_and_si256(output, ones(length - at)) } else { input }
-        };
-        let hashed = _mm256_xor_si256(reverse_pair(hashed), lengths);
-        sum.add(hashed, pair(plain, 2 * N - 2), pair(folded, 2 * N - 2));
+    if N == 1 && whole {
+        store(text.get_out().first_chunk_mut().expect("a block"), _mm256_extracti128_si256(output, 1));
+    } else if N == 1 {
+        store_short(text.get_out(), _mm256_extracti128_si256(output, 1));
+    } else if whole {
+        store_pair(text.get_out()[at..].first_chunk_mut().expect("two blocks"), output);
+    } else {
+        store_last_pair(text.get_out(), at, before_last, output);
     }
-    to_bytes(_mm_xor_si128(reverse(sum.reduce()), mask))
+    to_bytes(tag)
 }
 
 /// One to 31 bytes from `at` to the end, of 17 or more in all, and zeros behind them.
@@ -760,7 +777,7 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 fn schedule<T>(proof: cpu::Vaes256, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
     let zero = _mm_setzero_si128();
     let near = Powers { plain: [zero; NEAR], folded: [zero; NEAR] };
-    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, _proof: proof };
+    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, proof };
     let place = &mut expanded.schedule;
     expand(key, &mut place.rounds);
     let one = hash_key(&place.rounds);

@@ -161,7 +161,7 @@ const PAD: usize = 4;
 /// A key expanded for this backend; the token says that it can run here.
 pub(crate) struct Expanded {
     schedule: Schedule,
-    _proof: cpu::Vaes512,
+    proof: cpu::Vaes512,
 }
 
 struct Schedule {
@@ -198,6 +198,10 @@ impl Drop for Schedule {
 }
 
 impl Expanded {
+    pub(crate) const fn proof(&self) -> cpu::Vaes512 {
+        self.proof
+    }
+
     /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
     #[inline(never)]
     pub(crate) fn make<T>(proof: cpu::Vaes512, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
@@ -211,7 +215,7 @@ impl Expanded {
 impl Kernel for Expanded {
     #[inline]
     fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
         clear_vectors();
         tag
@@ -219,35 +223,35 @@ impl Kernel for Expanded {
 
     #[inline]
     fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
         clear_vectors();
         tag
     }
 
     fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_j0::<true>(&self.schedule, j0, aad, text) };
         clear_vectors();
         tag
     }
 
     fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `crypt` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_j0::<false>(&self.schedule, j0, aad, text) };
         clear_vectors();
         tag
     }
 
     fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `hash_nonce` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `hash_nonce` enables.
         let j0 = unsafe { hash_nonce(&self.schedule, nonce) };
         clear_vectors();
         j0
     }
 
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
-        // SAFETY: `self._proof` exists only if `detect` saw every feature that `encrypt_each` enables.
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `encrypt_each` enables.
         unsafe { encrypt_each(&self.schedule.rounds, blocks) };
         clear_vectors();
     }
@@ -711,7 +715,7 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 fn schedule<T>(proof: cpu::Vaes512, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
     let zero = _mm_setzero_si128();
     let near = Powers { plain: [zero; NEAR + PAD], folded: [zero; NEAR + PAD] };
-    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, _proof: proof };
+    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, proof };
     let place = &mut expanded.schedule;
     expand(key, &mut place.rounds);
     let one = hash_key(&place.rounds);

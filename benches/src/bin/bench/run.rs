@@ -23,10 +23,10 @@ pub(crate) struct Effort {
 }
 
 /// For a record.
-pub(crate) const FULL: Effort = Effort { passes: 5, rounds: 32, batch: 200e3, budget: 200e6 };
+pub(crate) const FULL: Effort = Effort { passes: 6, rounds: 120, batch: 50e3, budget: 200e6 };
 
 /// For a look.
-pub(crate) const QUICK: Effort = Effort { passes: 6, rounds: 12, batch: 60e3, budget: 15e6 };
+pub(crate) const QUICK: Effort = Effort { passes: 10, rounds: 40, batch: 15e3, budget: 15e6 };
 
 /// To see that it works.
 pub(crate) const SMOKE: Effort = Effort { passes: 1, rounds: 1, batch: 0.0, budget: 0.0 };
