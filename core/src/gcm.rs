@@ -147,14 +147,14 @@ impl Aes256Gcm {
     /// [`Error::TooLong`] if any is; then nothing was written in any.
     pub fn seal_many(&self, messages: &mut [SealMessage<'_>]) -> Result<(), Error> {
         messages.iter().try_for_each(|message| check_limits(message.aad, message.text.len()))?;
-        self.expanded.seal_many(messages);
+        self.expanded.run::<_, true>(messages);
         Ok(())
     }
 
     /// Opens many messages, each in place; each has a verdict of its own, and one that fails clears its own text alone.
     pub fn open_many(&self, messages: &mut [OpenMessage<'_>]) {
         if messages.iter().all(|message| check_limits(message.aad, message.text.len()).is_ok()) {
-            self.expanded.open_many(messages);
+            self.expanded.run::<_, false>(messages);
             for message in messages {
                 message.verdict = verdict(&message.expected, &message.tag, message.text);
             }
@@ -163,6 +163,10 @@ impl Aes256Gcm {
                 message.verdict = self.open_in_place(&message.nonce, message.aad, message.text, &message.tag);
             }
         }
+    }
+
+    pub(crate) const fn expanded(&self) -> &Expanded {
+        &self.expanded
     }
 
     /// Expands another key for the same backend.
@@ -227,16 +231,25 @@ impl<'a> OpenMessage<'a> {
 /// [`Error::TooLong`] if any message is; then nothing was written in any.
 pub fn seal_many(batch: &mut [(&Aes256Gcm, SealMessage<'_>)]) -> Result<(), Error> {
     batch.iter().try_for_each(|(_, message)| check_limits(message.aad, message.text.len()))?;
-    for (cipher, message) in batch {
-        message.tag = cipher.seal_in_place(&message.nonce, message.aad, message.text)?;
+    if let Some(first) = batch.first().map(|(cipher, _)| *cipher) {
+        first.expanded.run::<_, true>(batch);
     }
     Ok(())
 }
 
 /// [`Aes256Gcm::open_many`] under several keys, one a message.
 pub fn open_many(batch: &mut [(&Aes256Gcm, OpenMessage<'_>)]) {
-    for (cipher, message) in batch {
-        message.verdict = cipher.open_in_place(&message.nonce, message.aad, message.text, &message.tag);
+    let within_limits = batch.iter().all(|(_, message)| check_limits(message.aad, message.text.len()).is_ok());
+    let first = batch.first().map(|(cipher, _)| *cipher);
+    if let (Some(first), true) = (first, within_limits) {
+        first.expanded.run::<_, false>(batch);
+        for (_, message) in batch {
+            message.verdict = verdict(&message.expected, &message.tag, message.text);
+        }
+    } else {
+        for (cipher, message) in batch {
+            message.verdict = cipher.open_in_place(&message.nonce, message.aad, message.text, &message.tag);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod aesni;
 mod armv8;
 #[cfg(target_arch = "x86_64")]
 mod lazy;
+mod batch;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod vaes256;
@@ -19,7 +20,7 @@ mod x86;
 
 use aead::inout::InOutBuf;
 
-use crate::{Key, Nonce, SealMessage, Tag, cpu, gcm::OpenMessage};
+use crate::{Key, Nonce, Tag, cpu};
 
 /// An implementation of AES-256-GCM for one instruction set.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -92,20 +93,6 @@ pub(crate) trait Kernel {
 
     /// AES-256 of each block, in place: what XAES derives its keys with.
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]);
-
-    /// Seals messages under this key; their lengths were checked. A kernel may interleave them.
-    fn seal_many(&self, messages: &mut [SealMessage<'_>]) {
-        for message in messages {
-            message.tag = self.seal(&message.nonce, message.aad, InOutBuf::from(&mut *message.text));
-        }
-    }
-
-    /// Opens messages under this key, leaving in `expected` the tag that each should have had.
-    fn open_many(&self, messages: &mut [OpenMessage<'_>]) {
-        for message in messages {
-            message.expected = self.open(&message.nonce, message.aad, InOutBuf::from(&mut *message.text));
-        }
-    }
 }
 
 /// A key, expanded for the backend that its variant names.
@@ -213,6 +200,16 @@ impl Expanded {
         }
     }
 
+    /// Encrypts (SEAL) or decrypts messages and computes their tags, each under its own key or else under this one. Their
+    /// lengths were checked.
+    pub(crate) fn run<J: batch::Job, const SEAL: bool>(&self, jobs: &mut [J]) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vaes256(key) => batch::run::<_, J, SEAL>(key, jobs),
+            _ => batch::one_by_one::<_, J, SEAL>(self, jobs),
+        }
+    }
+
     pub(crate) const fn backend(&self) -> Backend {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -253,13 +250,5 @@ impl Kernel for Expanded {
 
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
         on_kernel!(self, kernel => kernel.encrypt_blocks(blocks))
-    }
-
-    fn seal_many(&self, messages: &mut [SealMessage<'_>]) {
-        on_kernel!(self, kernel => kernel.seal_many(messages))
-    }
-
-    fn open_many(&self, messages: &mut [OpenMessage<'_>]) {
-        on_kernel!(self, kernel => kernel.open_many(messages))
     }
 }

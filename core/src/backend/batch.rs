@@ -1,0 +1,142 @@
+//! Many messages: short ones in groups of four, whose work a kernel interleaves; the others one by one.
+//!
+//! A short message alone waits: for its AES rounds, one after the other, and then for its hash. Four at once fill those
+//! waits with each other's work. They have to be of one class, which is a kernel's: of as many vectors. A pass over the
+//! messages a class finds them wherever they stand, so that sizes may be mixed.
+
+use aead::inout::InOutBuf;
+
+use super::{Expanded, Kernel};
+use crate::gcm::{OpenMessage, SealMessage};
+use crate::{Aes256Gcm, Nonce, Tag};
+
+/// Messages that are interleaved.
+pub(super) const GROUP: usize = 4;
+
+/// One message as a kernel sees it; `tag` is for the tag that it computes.
+pub(crate) struct Parts<'a> {
+    pub(super) nonce: &'a Nonce,
+    pub(super) aad: &'a [u8],
+    pub(super) text: &'a mut [u8],
+    pub(super) tag: &'a mut Tag,
+}
+
+/// A message of a batch, with or without a key of its own.
+pub(crate) trait Job {
+    fn length(&self) -> usize;
+    fn parts(&mut self) -> Parts<'_>;
+    /// Its own key; None: that of the whole batch.
+    fn split(&mut self) -> (Option<&Expanded>, Parts<'_>) {
+        (None, self.parts())
+    }
+    fn key(&self) -> Option<&Expanded> {
+        None
+    }
+}
+
+impl Job for SealMessage<'_> {
+    fn length(&self) -> usize {
+        self.text.len()
+    }
+
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { nonce: &self.nonce, aad: self.aad, text: self.text, tag: &mut self.tag }
+    }
+}
+
+impl Job for OpenMessage<'_> {
+    fn length(&self) -> usize {
+        self.text.len()
+    }
+
+    fn parts(&mut self) -> Parts<'_> {
+        Parts { nonce: &self.nonce, aad: self.aad, text: self.text, tag: &mut self.expected }
+    }
+}
+
+impl<J: Job> Job for (&Aes256Gcm, J) {
+    fn length(&self) -> usize {
+        self.1.length()
+    }
+
+    fn parts(&mut self) -> Parts<'_> {
+        self.1.parts()
+    }
+
+    fn split(&mut self) -> (Option<&Expanded>, Parts<'_>) {
+        (Some(self.0.expanded()), self.1.parts())
+    }
+
+    fn key(&self) -> Option<&Expanded> {
+        Some(self.0.expanded())
+    }
+}
+
+/// A kernel that interleaves.
+pub(crate) trait Grouped: Kernel + Sized {
+    /// Classes of messages that it interleaves; longer ones are as fast alone.
+    const CLASSES: usize;
+
+    /// The key, if it was expanded for this kernel.
+    fn of(expanded: &Expanded) -> Option<&Self>;
+
+    /// The class of messages of this length; from CLASSES on: alone.
+    fn class(length: usize) -> usize;
+
+    /// Encrypts or decrypts four messages of one class, and computes their tags.
+    fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]);
+
+    /// Clears the registers that a group leaves behind.
+    fn clear();
+}
+
+/// All messages, each under its own key or else under `key`.
+pub(super) fn run<K: Grouped, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J]) {
+    let foreign = |job: &J| job.key().is_some_and(|key| K::of(key).is_none());
+    if jobs.len() < GROUP || jobs.iter().any(foreign) {
+        return one_by_one::<K, J, SEAL>(key, jobs);
+    }
+    for class in 0..K::CLASSES {
+        let mut group = [0; GROUP];
+        let mut count = 0;
+        for i in 0..jobs.len() {
+            if K::class(jobs[i].length()) != class {
+                continue;
+            }
+            group[count] = i;
+            count += 1;
+            if count == GROUP {
+                let jobs = jobs.get_disjoint_mut(group).expect("four places, all different");
+                K::group::<SEAL>(class, jobs.map(|job| keyed(key, job)));
+                count = 0;
+            }
+        }
+        for &i in &group[..count] {
+            one_by_one::<K, J, SEAL>(key, &mut jobs[i..=i]);
+        }
+    }
+    K::clear();
+    for job in jobs.iter_mut().filter(|job| K::class(job.length()) >= K::CLASSES) {
+        one_by_one::<K, J, SEAL>(key, core::slice::from_mut(job));
+    }
+}
+
+#[inline]
+fn keyed<'a, K: Grouped, J: Job>(key: &'a K, job: &'a mut J) -> (&'a K, Parts<'a>) {
+    let (own, parts) = job.split();
+    (own.and_then(K::of).unwrap_or(key), parts)
+}
+
+/// One after the other; for keys of any backend.
+pub(super) fn one_by_one<K: Kernel, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J]) {
+    for job in jobs {
+        let (own, parts) = job.split();
+        let text = InOutBuf::from(parts.text);
+        *parts.tag = match (own, SEAL) {
+            (Some(own), true) => own.seal(parts.nonce, parts.aad, text),
+            (Some(own), false) => own.open(parts.nonce, parts.aad, text),
+            (None, true) => key.seal(parts.nonce, parts.aad, text),
+            (None, false) => key.open(parts.nonce, parts.aad, text),
+        };
+    }
+}
