@@ -26,6 +26,7 @@ use aead::inout::{InOut, InOutBuf};
 use zeroize::Zeroize;
 
 use super::Kernel;
+use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
     Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, square, to_bytes, wipe,
@@ -257,6 +258,42 @@ impl Kernel for Expanded {
     }
 }
 
+impl Grouped for Expanded {
+    const CLASSES: usize = 2;
+
+    fn of(expanded: &super::Expanded) -> Option<&Self> {
+        match expanded {
+            super::Expanded::Vaes512(this) => Some(this),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn class(length: usize) -> usize {
+        // Up to three blocks, which are one vector with J0; up to six, whose powers every key has.
+        match length.div_ceil(16) {
+            0..=3 => 0,
+            4..=6 => 1,
+            _ => Self::CLASSES,
+        }
+    }
+
+    #[inline]
+    fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]) {
+        if class == 0 {
+            // SAFETY: a key's proof exists only if `detect` saw every feature that `four_flights` enables.
+            unsafe { four_flights::<SEAL, 1>(jobs) };
+        } else {
+            // SAFETY: as above.
+            unsafe { four_flights::<SEAL, 2>(jobs) };
+        }
+    }
+
+    fn clear() {
+        clear_vectors();
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     crypt::<SEAL>(key, j0_of(nonce), aad, text)
@@ -271,12 +308,7 @@ fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: I
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    let start = Start {
-        j0,
-        counter: _mm_add_epi32(j0, _mm_set_epi32(0, 0, 0, 1)),
-        waiting: _mm512_zextsi128_si512(hash_all_but_last(key, aad)),
-        lengths: lengths_of(aad.len(), text.len()),
-    };
+    let start = Start::of(key, j0, aad, text.len());
     let near = &key.near;
     match text.len().div_ceil(16) {
         0..=3 => flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
@@ -296,6 +328,20 @@ struct Start {
     /// What its hash starts with: lane 1 is added to its first block, lane 0 to the block before that.
     waiting: __m512i,
     lengths: __m128i,
+}
+
+impl Start {
+    /// That of a message.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+    fn of(key: &Schedule, j0: __m128i, aad: &[u8], length: usize) -> Self {
+        Self {
+            j0,
+            counter: _mm_add_epi32(j0, _mm_set_epi32(0, 0, 0, 1)),
+            waiting: _mm512_zextsi128_si512(hash_all_but_last(key, aad)),
+            lengths: lengths_of(aad.len(), length),
+        }
+    }
 }
 
 /// A message of more than six blocks: whole steps, then a flight that is never empty.
@@ -574,17 +620,60 @@ fn round<const N: usize>(state: &mut [__m512i; N], key: __m128i) {
 fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     key: &Schedule,
     powers: &Powers<P>,
-    start: Start,
+    mut start: Start,
     before: &[u8; 64 * STEP],
-    mut text: InOutBuf<'_, '_, u8>,
+    text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
-    let length = text.len();
-    assert!(length < 64 * N - 15 && (N == 1 || length > 64 * N - 80));
-    let blocks = length.div_ceil(16);
+    let mut state = counters(key, &start);
+    let mut sum = QuadSum::zero();
+    let mut earlier = QuadSum::zero();
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
+        round(&mut state, key.rounds[R]);
+        if AFTER && R <= STEP {
+            let mut block = reverse_quad(load_quad(&before.as_chunks::<64>().0[R - 1]));
+            if R == 1 {
+                block = _mm512_xor_si512(block, start.waiting);
+            }
+            let at = FAR - 4 * STEP + 4 * (R - 1);
+            earlier.add(block, quad(&powers.plain, at), quad(&powers.folded, at));
+        }
+        if !SEAL && R + 1 < N {
+            hash_whole_quad::<N, P>(R, &text, powers, &mut sum);
+        }
+    });
+    if AFTER {
+        start.waiting = lane_1(earlier.reduce());
+    }
+    finish::<SEAL, N, P, AFTER, false>(key, powers, &start, state, sum, text)
+}
 
-    // Vector 0: J0, and the counters of blocks 0 to 2. One lane less than it has is added to the others.
+/// Four short messages at once, whose AES rounds alternate; each has its own key.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn four_flights<const SEAL: bool, const N: usize>(jobs: [(&Expanded, Parts<'_>); GROUP]) {
+    let keys = jobs.each_ref().map(|(key, _)| &key.schedule);
+    let starts = jobs.each_ref().map(|(key, parts)| {
+        Start::of(&key.schedule, j0_of(parts.nonce), parts.aad, parts.text.len())
+    });
+    let mut states = [[_mm512_setzero_si512(); N]; GROUP];
+    unroll!(J in 0 1 2 3 => { states[J] = counters(keys[J], &starts[J]); });
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
+        unroll!(J in 0 1 2 3 => { round(&mut states[J], keys[J].rounds[R]); });
+    });
+    for (j, (key, parts)) in jobs.into_iter().enumerate() {
+        let near = &key.schedule.near;
+        let (text, sum) = (InOutBuf::from(parts.text), QuadSum::zero());
+        *parts.tag = finish::<SEAL, N, { NEAR + PAD }, false, true>(keys[j], near, &starts[j], states[j], sum, text);
+    }
+}
+
+/// Vector 0: J0, and the counters of blocks 0 to 2; then four blocks a vector; after the first AES key.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn counters<const N: usize>(key: &Schedule, start: &Start) -> [__m512i; N] {
     let first = broadcast(key.rounds[0]);
     let mut state = [first; N];
+    // One lane less than it has is added to the counter of block 0.
     let down = _mm512_set_epi32(0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, -1);
     let mut counters = _mm512_add_epi32(broadcast(start.counter), down);
     let mixed = _mm512_mask_broadcast_i32x4(counters, 0x000f, start.j0);
@@ -593,31 +682,47 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
         counters = _mm512_add_epi32(counters, four());
         *block = _mm512_xor_si512(reverse_quad(counters), first);
     }
+    state
+}
 
-    // Block 0 has H'^(blocks + 1), and the lane before it one power more.
-    let plain = &powers.plain[P - PAD - blocks - 2..][..4 * N];
-    let folded = &powers.folded[P - PAD - blocks - 2..][..4 * N];
-    let mut waiting = start.waiting;
-    let mut sum = QuadSum::zero();
-    let mut earlier = QuadSum::zero();
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        round(&mut state, key.rounds[R]);
-        if AFTER && R <= STEP {
-            let mut block = reverse_quad(load_quad(&before.as_chunks::<64>().0[R - 1]));
-            if R == 1 {
-                block = _mm512_xor_si512(block, waiting);
-            }
-            let at = FAR - 4 * STEP + 4 * (R - 1);
-            earlier.add(block, quad(&powers.plain, at), quad(&powers.folded, at));
-        }
-        if !SEAL && R + 1 < N {
-            let block = reverse_quad(load_quad(text.get_in()[64 * R - 16..].first_chunk().expect("four blocks")));
-            sum.add(block, quad(plain, 4 * R), quad(folded, 4 * R));
-        }
-    });
-    if AFTER {
-        waiting = lane_1(earlier.reduce());
-    }
+/// Powers from H'^(blocks + 2) down: block 0 has H'^(blocks + 1), and the lane before it one power more.
+#[inline]
+fn powers_of<const N: usize, const P: usize>(length: usize, powers: &Powers<P>) -> (&[__m128i], &[__m128i]) {
+    let top = P - PAD - length.div_ceil(16) - 2;
+    (&powers.plain[top..][..4 * N], &powers.folded[top..][..4 * N])
+}
+
+/// Adds a vector of ciphertext, neither the first nor the last, to open's hash.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn hash_whole_quad<const N: usize, const P: usize>(
+    i: usize,
+    text: &InOutBuf<'_, '_, u8>,
+    powers: &Powers<P>,
+    sum: &mut QuadSum,
+) {
+    let (plain, folded) = powers_of::<N, P>(text.len(), powers);
+    let block = reverse_quad(load_quad(text.get_in()[64 * i - 16..].first_chunk().expect("four blocks")));
+    sum.add(block, quad(plain, 4 * i), quad(folded, 4 * i));
+}
+
+/// The last AES round, the text, and the tag. `sum` has what [`hash_whole_quad`] added, for open.
+///
+/// AFTER and FOUR only say who calls: an instance with one caller is inlined, and with two the vectors pass through memory.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool, const FOUR: bool>(
+    key: &Schedule,
+    powers: &Powers<P>,
+    start: &Start,
+    state: [__m512i; N],
+    mut sum: QuadSum,
+    mut text: InOutBuf<'_, '_, u8>,
+) -> Tag {
+    let length = text.len();
+    assert!(length < 64 * N - 15 && (N == 1 || length > 64 * N - 80));
+    let blocks = length.div_ceil(16);
+    let (plain, folded) = powers_of::<N, P>(length, powers);
     // Behind the text, with H': the lane that is left in the last vector, or a vector of their own.
     let lengths = _mm512_maskz_broadcast_i32x4((0xf_u32 << (4 * ((blocks + 1) % 4))) as u16, start.lengths);
     let fits = blocks % 4 != 3;
@@ -660,7 +765,7 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
                 }
                 hashed = reverse_quad(hashed);
                 if I == 0 {
-                    hashed = _mm512_xor_si512(hashed, waiting);
+                    hashed = _mm512_xor_si512(hashed, start.waiting);
                 }
                 if I == N - 1 && fits {
                     hashed = _mm512_xor_si512(hashed, lengths);
@@ -683,6 +788,7 @@ fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
 }
 
 /// The hash of whole blocks, eight a reduction.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
     let mut hash = _mm_setzero_si128();
