@@ -54,7 +54,8 @@ impl Xaes256Gcm {
     /// The key of all nonces that begin with `prefix`: plain AES-256-GCM, whose nonces are their other twelve bytes.
     #[must_use]
     pub fn derive(&self, prefix: &[u8; PREFIX]) -> Aes256Gcm {
-        let [a, b, c] = [0, 4, 8].map(|at| u32::from_be_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]]));
+        let [a, b, c] =
+            [0, 4, 8].map(|at| u32::from_be_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]]));
         let prefix = u128::from(a) << 64 | u128::from(b) << 32 | u128::from(c);
         let masked = prefix ^ self.subkey.0;
         let mut halves = [1, 2].map(|counter| (masked ^ (counter << 112 | u128::from(b'X') << 104)).to_be_bytes());

@@ -7,9 +7,9 @@
 mod aesni;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod armv8;
+mod batch;
 #[cfg(target_arch = "x86_64")]
 mod lazy;
-mod batch;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod vaes256;

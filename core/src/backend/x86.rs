@@ -13,6 +13,12 @@ use zeroize::optimization_barrier;
 
 use crate::Nonce;
 
+/// Writes a block once for each number: what a loop would be if its count were not too large to be unrolled.
+macro_rules! unroll {
+    ($i:ident in $($n:literal)* => $body:block) => { $({ const $i: usize = $n; $body })* };
+}
+pub(super) use unroll;
+
 /// Round keys of AES-256.
 pub(super) type Rounds = [__m128i; 15];
 

@@ -1,0 +1,284 @@
+//! x86-64 with VAES and VPCLMULQDQ on 256-bit vectors, without AVX-512: two blocks a vector.
+//!
+//! ```text
+//!  text    | step | step | step |  ...  | rest: 1 to 256 bytes |
+//!            16 blocks, eight vectors     with E(J0) in one flight, then one reduction and the tag
+//!
+//!  step    AES rounds of eight counter vectors   with, in each round, the GHASH of one vector
+//!          seal hashes the ciphertext of the step before, open that of the same step: neither waits
+//!
+//!  flight  vector 0: J0 | block 0   vector 1: block 1 | block 2   ...
+//!          hashed:   A  | block 0             block 1 | block 2   ...   lengths
+//! ```
+//!
+//! E(J0) takes the lane that no text needs, and the last block of AAD (A, with the hash of what came before it) the same
+//! lane of the hash, so that a message of one flight is one sum of products and one reduction.
+
+#![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
+
+mod field;
+mod flight;
+mod steps;
+
+use core::arch::asm;
+use core::arch::x86_64::*;
+
+use aead::array::Array;
+use aead::consts::U256;
+use aead::inout::{InOut, InOutBuf};
+use zeroize::Zeroize;
+
+use super::Kernel;
+use super::batch::{GROUP, Grouped, Parts};
+use super::lazy::Lazy;
+use super::x86::{
+    Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short, multiply, reverse,
+    shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+};
+use crate::{Key, Nonce, Tag, cpu};
+use field::*;
+use flight::*;
+use steps::*;
+
+/// Vectors a step.
+const STEP: usize = 8;
+/// Powers of H that every key has: enough for a message of six blocks and one of AAD.
+const NEAR: usize = 8;
+/// Powers of H that longer messages need: those of two steps, which are reduced at once.
+const FAR: usize = 4 * STEP;
+
+/// A key expanded for this backend; the token says that it can run here.
+pub(crate) struct Expanded {
+    schedule: Schedule,
+    proof: cpu::Vaes256,
+}
+
+impl Expanded {
+    pub(crate) const fn proof(&self) -> cpu::Vaes256 {
+        self.proof
+    }
+
+    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
+    #[inline(never)]
+    pub(crate) fn make<T>(proof: cpu::Vaes256, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+        // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
+        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
+        clear_vectors();
+        wrapped
+    }
+}
+
+impl Kernel for Expanded {
+    #[inline]
+    fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+        let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
+        clear_vectors();
+        tag
+    }
+
+    #[inline]
+    fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+        let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
+        clear_vectors();
+        tag
+    }
+
+    fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+        let tag = unsafe { crypt_j0::<true>(&self.schedule, j0, aad, text) };
+        clear_vectors();
+        tag
+    }
+
+    fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+        let tag = unsafe { crypt_j0::<false>(&self.schedule, j0, aad, text) };
+        clear_vectors();
+        tag
+    }
+
+    fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `hash_nonce` enables.
+        let j0 = unsafe { hash_nonce(&self.schedule, nonce) };
+        clear_vectors();
+        j0
+    }
+
+    fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
+        // SAFETY: `self.proof` exists only if `detect` saw every feature that `encrypt_each` enables.
+        unsafe { encrypt_each(&self.schedule.rounds, blocks) };
+        clear_vectors();
+    }
+}
+
+impl Grouped for Expanded {
+    const CLASSES: usize = 3;
+
+    fn of(expanded: &super::Expanded) -> Option<&Self> {
+        match expanded {
+            super::Expanded::Vaes256(this) => Some(this),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn class(length: usize) -> usize {
+        length.div_ceil(16) / 2
+    }
+
+    #[inline]
+    fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]) {
+        match class {
+            // SAFETY: a key's proof exists only if `detect` saw every feature that `four` enables.
+            0 => unsafe { four::<SEAL, 1>(jobs) },
+            // SAFETY: as above.
+            1 => unsafe { four::<SEAL, 2>(jobs) },
+            // SAFETY: as above.
+            _ => unsafe { four::<SEAL, 3>(jobs) },
+        }
+    }
+
+    fn clear() {
+        clear_vectors();
+    }
+}
+
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    crypt::<SEAL>(key, j0_of(nonce), aad, text)
+}
+
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    crypt::<SEAL>(key, reverse(load(j0)), aad, text)
+}
+
+/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
+#[inline]
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    let start = Start::of(key, j0, aad, text.len());
+    let near = &key.near;
+    match text.len().div_ceil(16) {
+        0 | 1 => flight::<SEAL, 1, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
+        2 | 3 => flight::<SEAL, 2, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
+        4 | 5 => flight::<SEAL, 3, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
+        6 => flight::<SEAL, 4, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
+        _ => match key.far.get() {
+            Some(far) => crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text),
+            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text)),
+        },
+    }
+}
+
+/// What a flight starts from, byte-reversed.
+struct Start {
+    j0: __m128i,
+    /// The counter of its first block of text.
+    counter: __m128i,
+    /// What its hash starts with: the upper half is added to its first block, the lower half to the block before that.
+    waiting: __m256i,
+    lengths: __m128i,
+}
+
+impl Start {
+    /// That of a message.
+    #[inline]
+    #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+    fn of(key: &Schedule, j0: __m128i, aad: &[u8], length: usize) -> Self {
+        Self {
+            j0,
+            counter: _mm_add_epi32(j0, one()),
+            waiting: _mm256_zextsi128_si256(hash_all_but_last(key, aad)),
+            lengths: lengths_of(aad.len(), length),
+        }
+    }
+}
+
+/// A message of more than six blocks: whole steps, then a flight that is never empty.
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn crypt_long<const SEAL: bool>(
+    key: &Schedule,
+    far: &Far,
+    mut start: Start,
+    has_aad: bool,
+    text: InOutBuf<'_, '_, u8>,
+) -> Tag {
+    let steps = (text.len() - 1) / (32 * STEP);
+    let (head, rest) = text.split_at(32 * STEP * steps);
+    if steps == 0 {
+        return fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], rest);
+    }
+    let mut hash = _mm256_castsi256_si128(start.waiting);
+    if has_aad {
+        hash = multiply(hash, near(key).0, near(key).1);
+    }
+    let (mut steps, _) = head.into_chunks::<U256>();
+    hash = if _mm_cvtsi128_si32(start.counter) % 16 == 2 {
+        crypt_steps::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
+    } else {
+        crypt_steps_any::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
+    };
+    if SEAL {
+        start.waiting = _mm256_zextsi128_si256(hash);
+        let mut last = steps.get(steps.len() - 1);
+        fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
+    } else {
+        start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
+        fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], rest)
+    }
+}
+
+/// The flight of 7 to 16 blocks, or of 1 to 16 after whole steps.
+#[inline]
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn fly<const SEAL: bool, const AFTER: bool>(
+    key: &Schedule,
+    far: &Far,
+    start: Start,
+    before: &[u8; 32 * STEP],
+    text: InOutBuf<'_, '_, u8>,
+) -> Tag {
+    match text.len().div_ceil(16) {
+        0 | 1 => flight::<SEAL, 1, FAR, AFTER>(key, far, start, before, text),
+        2 | 3 => flight::<SEAL, 2, FAR, AFTER>(key, far, start, before, text),
+        4 | 5 => flight::<SEAL, 3, FAR, AFTER>(key, far, start, before, text),
+        6 | 7 => flight::<SEAL, 4, FAR, AFTER>(key, far, start, before, text),
+        8 | 9 => flight::<SEAL, 5, FAR, AFTER>(key, far, start, before, text),
+        10 | 11 => flight::<SEAL, 6, FAR, AFTER>(key, far, start, before, text),
+        12 | 13 => flight::<SEAL, 7, FAR, AFTER>(key, far, start, before, text),
+        14 | 15 => flight::<SEAL, 8, FAR, AFTER>(key, far, start, before, text),
+        _ => flight::<SEAL, 9, FAR, AFTER>(key, far, start, before, text),
+    }
+}
+
+/// One AES round.
+#[inline]
+#[target_feature(enable = "avx2,vaes")]
+fn round<const N: usize>(state: &mut [__m256i; N], key: __m128i) {
+    let key = broadcast(key);
+    for block in state {
+        *block = _mm256_aesenc_epi128(*block, key);
+    }
+}
+
+/// Overwrites the vector registers, where round keys and powers of H stood.
+#[inline]
+fn clear_vectors() {
+    // SAFETY: this backend's CPUs have AVX; the asm writes these registers, says so, and touches nothing else.
+    unsafe {
+        asm!(
+            "vzeroall",
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+}
+
+#[cfg(test)]
+super::x86::wiping_test!(Vaes256);

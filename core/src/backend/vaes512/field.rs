@@ -1,0 +1,284 @@
+//! The key, GHASH's field and the vectors of VAES with 512 bits.
+
+#![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
+
+use super::*;
+
+pub(super) struct Schedule {
+    pub(super) rounds: Rounds,
+    pub(super) near: Near,
+    /// Made for the first message that needs it.
+    pub(super) far: Lazy<Far>,
+}
+
+/// Powers of H', the highest first, so that neighbours are multiplied with neighbouring blocks, then zeros:
+/// `plain[N - PAD - n]` is H'^n.
+#[repr(C, align(64))]
+pub(super) struct Powers<const N: usize> {
+    pub(super) plain: [__m128i; N],
+    /// The two halves of each added, in both halves.
+    pub(super) folded: [__m128i; N],
+}
+
+pub(super) type Near = Powers<{ NEAR + PAD }>;
+pub(super) type Far = Powers<{ FAR + PAD }>;
+
+impl<const N: usize> Zeroize for Powers<N> {
+    fn zeroize(&mut self) {
+        wipe(&mut self.plain);
+        wipe(&mut self.folded);
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        wipe(&mut self.rounds);
+        self.near.zeroize();
+    }
+}
+
+/// What waits for the last block of AAD and is added to it, and that block; zero where there is none.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    let Some(whole) = aad.len().checked_sub(1) else { return _mm_setzero_si128() };
+    let (whole, last) = aad.split_at(whole & !15);
+    let last = reverse(_mm512_castsi512_si128(load_masked(last, 0, u64::MAX.unbounded_shr((64 - last.len()) as u32))));
+    if whole.is_empty() { last } else { _mm_xor_si128(last, hash_whole(key, whole)) }
+}
+
+/// The hash of whole blocks, eight a reduction.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
+    let mut hash = _mm_setzero_si128();
+    for chunk in bytes.chunks(16 * NEAR) {
+        let at = NEAR - chunk.len() / 16;
+        let (plain, folded) = (&key.near.plain[at..], &key.near.folded[at..]);
+        let mut sum = QuadSum::zero();
+        let mut carried = _mm512_zextsi128_si512(hash);
+        for (i, bytes) in chunk.chunks(64).enumerate() {
+            let block = load_masked(bytes, 0, u64::MAX.unbounded_shr((64 - bytes.len()) as u32));
+            let block = _mm512_xor_si512(reverse_quad(block), carried);
+            sum.add(block, quad(plain, 4 * i), quad(folded, 4 * i));
+            carried = _mm512_setzero_si512();
+        }
+        hash = sum.reduce();
+    }
+    hash
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
+    let (power, folded) = (key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
+    let hash = multiply(hash_all_but_last(key, nonce), power, folded);
+    let lengths = lengths_of(0, nonce.len());
+    to_bytes(reverse(multiply(_mm_xor_si128(hash, lengths), power, folded)))
+}
+
+/// Round keys, H and the powers that every message may need.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn schedule<T>(proof: cpu::Vaes512, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+    let zero = _mm_setzero_si128();
+    let near = Powers { plain: [zero; NEAR + PAD], folded: [zero; NEAR + PAD] };
+    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, proof };
+    let place = &mut expanded.schedule;
+    expand(key, &mut place.rounds);
+    let one = hash_key(&place.rounds);
+    let two = square(one);
+    let four = square(two);
+    // H'^2 and H'; times H'^2 they are H'^4 and H'^3.
+    let pair = _mm512_inserti32x4(_mm512_zextsi128_si512(two), one, 1);
+    let above = multiply_quad(pair, broadcast(two));
+    let low = _mm512_inserti64x4(above, _mm512_castsi512_si256(pair), 1);
+    let high = multiply_quad(low, broadcast(four));
+    place.near = Powers::new([high, low, _mm512_setzero_si512()]);
+    wrap(expanded)
+}
+
+/// The powers of a step, from the first eight.
+#[cold]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn extend(near: &Near) -> Far {
+    let (b, a) = (quad(&near.plain, 0), quad(&near.plain, 4));
+    let eighth = broadcast(near.plain[0]);
+    let (d, c) = (multiply_quad(b, eighth), multiply_quad(a, eighth));
+    let sixteenth = broadcast(_mm512_castsi512_si128(d));
+    let [h, g, f, e] = [d, c, b, a].map(|quad| multiply_quad(quad, sixteenth));
+    let i = multiply_quad(e, sixteenth);
+    Powers::new([i, h, g, f, e, d, c, b, a, _mm512_setzero_si512()])
+}
+
+impl<const N: usize> Powers<N> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    pub(super) fn new<const QUADS: usize>(quads: [__m512i; QUADS]) -> Self {
+        const { assert!(4 * QUADS == N) };
+        let zero = _mm_setzero_si128();
+        let mut powers = Self { plain: [zero; N], folded: [zero; N] };
+        for (i, quad) in quads.into_iter().enumerate() {
+            store_powers(&mut powers.plain[4 * i..], quad);
+            store_powers(&mut powers.folded[4 * i..], fold_quad(quad));
+        }
+        powers
+    }
+}
+
+/// Four sums of products in GF(2)[x], one a lane, not yet reduced.
+pub(super) struct QuadSum {
+    pub(super) low: __m512i,
+    pub(super) middle: __m512i,
+    pub(super) high: __m512i,
+}
+
+impl QuadSum {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    pub(super) fn zero() -> Self {
+        let zero = _mm512_setzero_si512();
+        Self { low: zero, middle: zero, high: zero }
+    }
+
+    /// Adds four blocks, each times its power.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    pub(super) fn add(&mut self, blocks: __m512i, powers: __m512i, folded: __m512i) {
+        self.low = _mm512_xor_si512(self.low, _mm512_clmulepi64_epi128(blocks, powers, 0x00));
+        self.high = _mm512_xor_si512(self.high, _mm512_clmulepi64_epi128(blocks, powers, 0x11));
+        self.middle = _mm512_xor_si512(self.middle, _mm512_clmulepi64_epi128(fold_quad(blocks), folded, 0x00));
+    }
+
+    /// All lanes added, and reduced.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    pub(super) fn reduce(self) -> __m128i {
+        let [low, middle, high] = [self.low, self.middle, self.high].map(|sum| {
+            let sum = _mm256_xor_si256(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+            _mm_xor_si128(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1))
+        });
+        Sum { low, middle, high }.reduce()
+    }
+}
+
+/// The products of four lanes, each reduced.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+pub(super) fn multiply_quad(a: __m512i, b: __m512i) -> __m512i {
+    let mut sum = QuadSum::zero();
+    sum.add(a, b, fold_quad(b));
+    let middle = _mm512_xor_si512(sum.middle, _mm512_xor_si512(sum.low, sum.high));
+    let low = _mm512_xor_si512(sum.low, _mm512_bslli_epi128(middle, 8));
+    let high = _mm512_xor_si512(sum.high, _mm512_bsrli_epi128(middle, 8));
+    let once = _mm512_clmulepi64_epi128(low, polynomial(), 0x00);
+    let once = _mm512_xor_si512(_mm512_shuffle_epi32(low, 0x4e), once);
+    let twice = _mm512_clmulepi64_epi128(once, polynomial(), 0x00);
+    _mm512_xor_si512(high, _mm512_xor_si512(_mm512_shuffle_epi32(once, 0x4e), twice))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn fold_quad(a: __m512i) -> __m512i {
+    _mm512_xor_si512(a, _mm512_shuffle_epi32(a, 0x4e))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn reverse_quad(blocks: __m512i) -> __m512i {
+    _mm512_shuffle_epi8(blocks, order())
+}
+
+/// The shuffle that reverses the bytes of each block.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn order() -> __m512i {
+    broadcast(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn polynomial() -> __m512i {
+    broadcast(_mm_set_epi64x(0, 0xc200_0000_0000_0000_u64.cast_signed()))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn broadcast(block: __m128i) -> __m512i {
+    _mm512_broadcast_i32x4(block)
+}
+
+/// A block in lane 1, zeros elsewhere.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn lane_1(block: __m128i) -> __m512i {
+    _mm512_maskz_broadcast_i32x4(0x00f0, block)
+}
+
+/// 0, 1, 2 and 3 in the counters of the lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn upward() -> __m512i {
+    _mm512_set_epi32(0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0)
+}
+
+/// 4 in the counters of the lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn four() -> __m512i {
+    _mm512_set_epi32(0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn quad(blocks: &[__m128i], at: usize) -> __m512i {
+    let quad: &[__m128i; 4] = blocks[at..].first_chunk().expect("four are left");
+    // SAFETY: the reference is valid for reads of 64 bytes; the load asks for no alignment.
+    unsafe { _mm512_loadu_si512(quad.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn store_powers(powers: &mut [__m128i], four: __m512i) {
+    let place: &mut [__m128i; 4] = powers.first_chunk_mut().expect("four are left");
+    // SAFETY: the reference is valid for writes of 64 bytes; the store asks for no alignment.
+    unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), four) };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn load_quad(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: the reference is valid for reads of 64 bytes; the load asks for no alignment.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn store_quad(bytes: &mut [u8; 64], quad: __m512i) {
+    // SAFETY: the reference is valid for writes of 64 bytes; the store asks for no alignment.
+    unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), quad) };
+}
+
+/// The bytes of `mask` from the 64 at `at`, which may begin before the slice and end behind it; zeros for the others.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn load_masked(bytes: &[u8], at: usize, mask: u64) -> __m512i {
+    check_mask(bytes.len(), at, mask);
+    // SAFETY: the bytes of the mask lie in the slice, and a masked load touches no other.
+    unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().wrapping_add(at).cast()) }
+}
+
+/// Stores the bytes of `mask` in the 64 at `at`, which may begin before the slice and end behind it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn store_masked(bytes: &mut [u8], at: usize, mask: u64, quad: __m512i) {
+    check_mask(bytes.len(), at, mask);
+    // SAFETY: the bytes of the mask lie in the slice, and a masked store touches no other.
+    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().wrapping_add(at).cast(), mask, quad) };
+}
+
+/// That no byte of the mask lies outside of a slice of `length` bytes, of which bit 0 stands for the one at `at`.
+#[inline]
+pub(super) fn check_mask(length: usize, at: usize, mask: u64) {
+    let first = at.wrapping_add(mask.trailing_zeros() as usize);
+    let past = at.wrapping_add(64 - mask.leading_zeros() as usize);
+    assert!(mask == 0 || first <= past && past <= length);
+}
