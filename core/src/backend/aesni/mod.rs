@@ -90,7 +90,6 @@ impl Expanded {
 }
 
 impl Kernel for Expanded {
-    #[inline]
     fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
@@ -98,7 +97,6 @@ impl Kernel for Expanded {
         tag
     }
 
-    #[inline]
     fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
@@ -207,7 +205,7 @@ fn crypt_long<const SEAL: bool>(key: &Schedule, far: &Far, mut start: Start, tex
     }
 }
 
-/// The flight of seven or eight blocks, or of one to eight after whole steps.
+/// The flight of seven or eight blocks, or of one to eight after whole steps. Seal without AFTER has no short ones.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn fly<const SEAL: bool, const AFTER: bool>(
@@ -218,12 +216,12 @@ fn fly<const SEAL: bool, const AFTER: bool>(
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     match text.len().div_ceil(16) {
-        0 | 1 => flight::<SEAL, 2, FAR, AFTER>(key, far, start, before, text),
-        2 => flight::<SEAL, 3, FAR, AFTER>(key, far, start, before, text),
-        3 => flight::<SEAL, 4, FAR, AFTER>(key, far, start, before, text),
-        4 => flight::<SEAL, 5, FAR, AFTER>(key, far, start, before, text),
-        5 => flight::<SEAL, 6, FAR, AFTER>(key, far, start, before, text),
-        6 => flight::<SEAL, 7, FAR, AFTER>(key, far, start, before, text),
+        0 | 1 if AFTER || !SEAL => flight::<SEAL, 2, FAR, AFTER>(key, far, start, before, text),
+        2 if AFTER || !SEAL => flight::<SEAL, 3, FAR, AFTER>(key, far, start, before, text),
+        3 if AFTER || !SEAL => flight::<SEAL, 4, FAR, AFTER>(key, far, start, before, text),
+        4 if AFTER || !SEAL => flight::<SEAL, 5, FAR, AFTER>(key, far, start, before, text),
+        5 if AFTER || !SEAL => flight::<SEAL, 6, FAR, AFTER>(key, far, start, before, text),
+        6 if AFTER || !SEAL => flight::<SEAL, 7, FAR, AFTER>(key, far, start, before, text),
         7 => flight::<SEAL, 8, FAR, AFTER>(key, far, start, before, text),
         _ => flight::<SEAL, 9, FAR, AFTER>(key, far, start, before, text),
     }

@@ -69,7 +69,6 @@ impl Expanded {
 }
 
 impl Kernel for Expanded {
-    #[inline]
     fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
@@ -77,7 +76,6 @@ impl Kernel for Expanded {
         tag
     }
 
-    #[inline]
     fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
@@ -231,7 +229,7 @@ fn crypt_long<const SEAL: bool>(
     }
 }
 
-/// The flight of 7 to 16 blocks, or of 1 to 16 after whole steps.
+/// The flight of 7 to 16 blocks, or of 1 to 16 after whole steps. Seal without AFTER has no short ones.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn fly<const SEAL: bool, const AFTER: bool>(
@@ -242,9 +240,9 @@ fn fly<const SEAL: bool, const AFTER: bool>(
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     match text.len().div_ceil(16) {
-        0 | 1 => flight::<SEAL, 1, FAR, AFTER>(key, far, start, before, text),
-        2 | 3 => flight::<SEAL, 2, FAR, AFTER>(key, far, start, before, text),
-        4 | 5 => flight::<SEAL, 3, FAR, AFTER>(key, far, start, before, text),
+        0 | 1 if AFTER || !SEAL => flight::<SEAL, 1, FAR, AFTER>(key, far, start, before, text),
+        2 | 3 if AFTER || !SEAL => flight::<SEAL, 2, FAR, AFTER>(key, far, start, before, text),
+        4 | 5 if AFTER || !SEAL => flight::<SEAL, 3, FAR, AFTER>(key, far, start, before, text),
         6 | 7 => flight::<SEAL, 4, FAR, AFTER>(key, far, start, before, text),
         8 | 9 => flight::<SEAL, 5, FAR, AFTER>(key, far, start, before, text),
         10 | 11 => flight::<SEAL, 6, FAR, AFTER>(key, far, start, before, text),

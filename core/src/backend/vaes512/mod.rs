@@ -72,7 +72,6 @@ impl Expanded {
 }
 
 impl Kernel for Expanded {
-    #[inline]
     fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
@@ -80,7 +79,6 @@ impl Kernel for Expanded {
         tag
     }
 
-    #[inline]
     fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
         // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
         let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
@@ -236,7 +234,7 @@ fn crypt_long<const SEAL: bool>(
     }
 }
 
-/// The flight of 7 to 32 blocks, or of 1 to 32 after whole steps.
+/// The flight of 7 to 32 blocks, or of 1 to 32 after whole steps. Seal without AFTER has no short ones.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn fly<const SEAL: bool, const AFTER: bool>(
@@ -247,7 +245,7 @@ fn fly<const SEAL: bool, const AFTER: bool>(
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     match text.len().div_ceil(16) / 4 {
-        0 => flight::<SEAL, 1, { FAR + PAD }, AFTER>(key, far, start, before, text),
+        0 if AFTER || !SEAL => flight::<SEAL, 1, { FAR + PAD }, AFTER>(key, far, start, before, text),
         1 => flight::<SEAL, 2, { FAR + PAD }, AFTER>(key, far, start, before, text),
         2 => flight::<SEAL, 3, { FAR + PAD }, AFTER>(key, far, start, before, text),
         3 => flight::<SEAL, 4, { FAR + PAD }, AFTER>(key, far, start, before, text),
