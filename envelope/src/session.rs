@@ -35,21 +35,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Calls `seal` with a derived key, its prefix and a nonce that was never given out before.
+    /// Calls `seal` with the session that seals now, and with a new one for as long as it gives None: the session that it
+    /// was called with had no nonce for it.
     #[inline]
-    pub(crate) fn with_nonce<T>(
-        &self,
-        key: &Xaes256Gcm,
-        length: usize,
-        seal: impl FnOnce(&Aes256Gcm, &[u8; PREFIX], &Nonce) -> T,
-    ) -> Result<T> {
+    pub(crate) fn with_session<T>(&self, key: &Xaes256Gcm, mut seal: impl FnMut(&Session) -> Option<T>) -> Result<T> {
         let current = self.session.load();
         if let Some(session) = &*current
-            && let Some(nonce) = session.nonce(length as u64)
+            && let Some(sealed) = seal(session)
         {
-            return Ok(seal(&session.cipher, &session.prefix, &nonce));
+            return Ok(sealed);
         }
-        self.with_new_session(current, key, length, seal)
+        self.with_new_session(current, key, seal)
     }
 
     #[cold]
@@ -57,27 +53,27 @@ impl Writer {
         &self,
         mut current: Guard<Option<Arc<Session>>>,
         key: &Xaes256Gcm,
-        length: usize,
-        seal: impl FnOnce(&Aes256Gcm, &[u8; PREFIX], &Nonce) -> T,
+        mut seal: impl FnMut(&Session) -> Option<T>,
     ) -> Result<T> {
         loop {
             // Threads that race here make a session each; one is kept, and the others were never used.
             self.session.compare_and_swap(&current, Some(Arc::new(Session::new(key)?)));
             current = self.session.load();
             if let Some(session) = &*current
-                && let Some(nonce) = session.nonce(length as u64)
+                && let Some(sealed) = seal(session)
             {
-                return Ok(seal(&session.cipher, &session.prefix, &nonce));
+                return Ok(sealed);
             }
         }
     }
 }
 
-struct Session {
+/// A derived key that seals, and the nonces that are left under it.
+pub(crate) struct Session {
     /// Never the same for two sessions of this process.
     id: u64,
-    prefix: [u8; PREFIX],
-    cipher: Aes256Gcm,
+    pub(crate) prefix: [u8; PREFIX],
+    pub(crate) cipher: Aes256Gcm,
     /// The first nonce, as a number below 2^96.
     start: u128,
     /// The process that may use it.
@@ -121,9 +117,9 @@ impl Session {
         })
     }
 
-    /// A nonce for a text of this length; None when the session is used up or another process's.
+    /// A nonce for a text of this length, never given out before; None when the session is used up or another process's.
     #[inline]
-    fn nonce(&self, length: u64) -> Option<Nonce> {
+    pub(crate) fn nonce(&self, length: u64) -> Option<Nonce> {
         if self.generation != fork_generation() {
             return None;
         }
@@ -164,9 +160,10 @@ pub(crate) struct Readers {
 /// Derived keys that one data key keeps at the most.
 const READERS: usize = 64;
 
-struct Derived {
-    prefix: [u8; PREFIX],
-    cipher: Aes256Gcm,
+/// What a data key derives from a prefix.
+pub(crate) struct Derived {
+    pub(crate) prefix: [u8; PREFIX],
+    pub(crate) cipher: Aes256Gcm,
 }
 
 impl Default for Readers {
@@ -185,8 +182,7 @@ impl Readers {
         prefix: &[u8; PREFIX],
         open: impl FnOnce(&Aes256Gcm) -> Result<T>,
     ) -> Result<T> {
-        // Prefixes are random: any of their bytes chooses a slot evenly.
-        let slot = &self.slots[usize::from(prefix[0]) % READERS];
+        let slot = self.slot(prefix);
         if let Some(derived) = &*slot.load()
             && derived.prefix == *prefix
         {
@@ -196,6 +192,25 @@ impl Readers {
         let opened = open(&derived.cipher)?;
         slot.store(Some(Arc::new(derived)));
         Ok(opened)
+    }
+
+    /// The key of this prefix for a whole batch, and whether it is a new one: [`Readers::keep`] that if it opened something.
+    pub(crate) fn find(&self, key: &Xaes256Gcm, prefix: &[u8; PREFIX]) -> (Arc<Derived>, bool) {
+        match self.slot(prefix).load_full() {
+            Some(derived) if derived.prefix == *prefix => (derived, false),
+            _ => (Arc::new(Derived { prefix: *prefix, cipher: key.derive(prefix) }), true),
+        }
+    }
+
+    /// Keeps a key that opened something.
+    pub(crate) fn keep(&self, derived: Arc<Derived>) {
+        self.slot(&derived.prefix).store(Some(derived));
+    }
+
+    /// Where the key of this prefix is kept. Prefixes are random: any of their bytes chooses a slot evenly.
+    #[inline]
+    fn slot(&self, prefix: &[u8; PREFIX]) -> &ArcSwapOption<Derived> {
+        &self.slots[usize::from(prefix[0]) % READERS]
     }
 }
 
@@ -259,7 +274,8 @@ mod tests {
     fn text_longer_than_a_session_has_left_gets_a_new_one() {
         let key = Xaes256Gcm::new(&Key::from([1; 32]));
         let writer = Writer::default();
-        let prefix = |length| writer.with_nonce(&key, length, |_, prefix, _| *prefix).unwrap();
+        let prefix =
+            |length| writer.with_session(&key, |session| session.nonce(length).map(|_| session.prefix)).unwrap();
         let first = prefix(3 << 40);
         assert_ne!(first, prefix(3 << 40));
     }
