@@ -255,3 +255,62 @@ const SHORT: usize = 1024;
 const KEYS: usize = 8;
 /// Stands for the index of a derived key where none is needed any more.
 const ANSWERED: usize = usize::MAX;
+
+#[cfg(test)]
+mod tests {
+    use tablecrypt_core::Key;
+
+    use super::*;
+
+    fn key() -> DataKey {
+        DataKey::new(1, &Key::from([1; 32]))
+    }
+
+    #[test]
+    fn session_that_ends_within_a_batch_is_followed_by_another() {
+        let keys = &StructureKeys::of(key());
+        let key = keys.current();
+        key.writer.with_session(&key.key, |session| session.leave(100)).unwrap();
+        let mut records = vec![[0_u8; OVERHEAD + 4]; 300];
+        let mut items: Vec<_> = records.iter_mut().map(|record| Item::new(b"key", b"text", record)).collect();
+        seal(keys, &mut items);
+        assert!(items.iter().all(|item| matches!(item.written, Ok(52))));
+        let of_first = records.iter().take_while(|record| record[8..20] == records[0][8..20]).count();
+        assert_eq!(of_first, 100);
+        let mut nonces: Vec<_> = records.iter().map(|record| &record[8..32]).collect();
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 300);
+        let mut texts = vec![[0; 4]; 300];
+        let places = records.iter().zip(&mut texts);
+        let mut items: Vec<_> = places.map(|(record, text)| Item::new(b"key", record, text)).collect();
+        open(keys, &mut items);
+        assert!(items.iter().all(|item| matches!(item.written, Ok(4))));
+        assert!(texts.iter().all(|text| text == b"text"));
+    }
+
+    #[test]
+    fn forged_records_push_no_key_out_of_the_cache() {
+        let keys = &StructureKeys::of(key());
+        let (key, mut record) = (keys.current(), [0; OVERHEAD]);
+        let mut items = [Item::new(b"", b"", &mut record)];
+        seal(keys, &mut items);
+        let prefix = *record::parse(&record).unwrap().prefix;
+        let is_new = || key.readers.find(&key.key, &prefix).1;
+        assert!(is_new());
+        open(keys, &mut [Item::new(b"", &record, &mut [])]);
+        assert!(!is_new());
+        // Prefixes that share its slot, all forged.
+        let forged: Vec<_> = (1..100_u8)
+            .map(|i| {
+                let mut forged = record;
+                forged[9] ^= i;
+                forged
+            })
+            .collect();
+        let mut items: Vec<_> = forged.iter().map(|record| Item::new(b"", record, &mut [])).collect();
+        open(keys, &mut items);
+        assert!(items.iter().all(|item| matches!(item.written, Err(Error::Unauthentic))));
+        assert!(!is_new());
+    }
+}

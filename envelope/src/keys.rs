@@ -137,6 +137,11 @@ impl StructureKeys {
         Ok(Self { id: entry.id, name: entry.name.clone(), current, former: keys })
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(current: DataKey) -> Self {
+        Self { id: 1, name: StructureName::Base, current, former: Vec::new() }
+    }
+
     /// Seals into `record`, whose length is the text's and [`record::OVERHEAD`]; the text is `text`, or stands in its place.
     #[inline]
     pub(crate) fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
@@ -183,7 +188,7 @@ pub(crate) struct DataKey {
 }
 
 impl DataKey {
-    fn new(number: u32, key: &Key) -> Self {
+    pub(crate) fn new(number: u32, key: &Key) -> Self {
         Self { number, key: Xaes256Gcm::new(key), writer: Writer::default(), readers: Readers::default() }
     }
 

@@ -136,6 +136,13 @@ impl Session {
         number.last_chunk::<NONCE>().copied()
     }
 
+    /// Uses up all of a new session but so many records, which are this thread's.
+    #[cfg(test)]
+    pub(crate) fn leave(&self, records: u64) -> Option<()> {
+        self.records.store(SESSION_RECORDS - LEASE_RECORDS, Ordering::Relaxed);
+        (records..LEASE_RECORDS).try_for_each(|_| self.nonce(0).map(drop))
+    }
+
     /// A share for this thread, for the one that it used up.
     #[cold]
     fn lease(&self, used_up: Lease, length: u64) -> Option<Lease> {
