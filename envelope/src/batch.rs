@@ -80,6 +80,7 @@ pub(crate) fn open(keys: &StructureKeys, mut items: &mut [Item<'_>]) {
 /// Seals the first items, as many as make a batch under this session, and gives how many; None where the session has no
 /// nonce for the first.
 fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Option<usize> {
+    let mut nonces = session.nonces()?;
     let most = items.len().min(MESSAGES);
     let (mut messages, mut tags) = (Vec::with_capacity(most), Vec::with_capacity(most));
     let mut scratch = [0; SCRATCH];
@@ -94,12 +95,15 @@ fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Optio
             (item.written, done) = (Err(Error::OutputTooShort { needed }), done + 1);
             continue;
         };
-        let Some(rest) = session.nonce(item.input.len() as u64) else { break };
-        (item.written, done) = (Ok(needed), done + 1);
+        let Some(rest) = nonces.next(item.input.len() as u64) else { break };
+        done += 1;
         if is_alone {
             let sealed = key.seal_under(session, &rest, item.context, Some(item.input), out);
             item.written = sealed.map(|()| needed);
-        } else if let Some((head, text, tag)) = record::places(out) {
+            continue;
+        }
+        item.written = Ok(needed);
+        if let Some((head, text, tag)) = record::places(out) {
             *head = record::head(key.number, &session.prefix, &rest);
             text.copy_from_slice(item.input);
             let aad = lay_aad(&mut room, record::header(key.number), item.context);
@@ -127,10 +131,8 @@ fn open_first(keys: &StructureKeys, items: &mut [Item<'_>]) -> usize {
         match find(keys, &mut held, item) {
             Ok(None) => break,
             Err(error) => item.written = Err(error),
-            Ok(Some((index, parts))) if item.is_alone() => {
-                item.written = held[index].open_alone(item.context, &parts, item.out);
-            }
-            Ok(Some((index, _))) if item.aad() <= left => {
+            Ok(Some(index)) if item.is_alone() => item.written = held[index].open_alone(item),
+            Ok(Some(index)) if item.aad() <= left => {
                 left -= item.aad();
                 *under = index;
             }
@@ -151,31 +153,25 @@ fn open_first(keys: &StructureKeys, items: &mut [Item<'_>]) -> usize {
     done
 }
 
-/// The derived key that an item is under, and its record taken apart; None where the batch holds too many keys already.
-fn find<'k, 'i>(
-    keys: &'k StructureKeys,
-    held: &mut Vec<Held<'k>>,
-    item: &Item<'i>,
-) -> Result<Option<(usize, Parts<'i>)>> {
+/// The derived key that an item is under; None where the batch holds too many already.
+#[inline]
+fn find<'k>(keys: &'k StructureKeys, held: &mut Vec<Held<'k>>, item: &Item<'_>) -> Result<Option<usize>> {
     let needed = item.input.len().saturating_sub(OVERHEAD);
     if item.out.len() < needed {
         return Err(Error::OutputTooShort { needed });
     }
     let parts = record::parse(item.input)?;
     let is_its = |held: &Held<'_>| held.derived.prefix == *parts.prefix && held.key.number == parts.number;
-    let index = match held.iter().position(is_its) {
-        Some(index) => index,
-        None => {
-            let key = keys.key(parts.number)?;
-            if held.len() == KEYS {
-                return Ok(None);
-            }
-            let (derived, is_new) = key.readers.find(&key.key, parts.prefix);
-            held.push(Held { key, derived, is_new, has_opened: false });
-            held.len() - 1
-        }
-    };
-    Ok(Some((index, parts)))
+    if let Some(index) = held.iter().position(is_its) {
+        return Ok(Some(index));
+    }
+    let key = keys.key(parts.number)?;
+    if held.len() == KEYS {
+        return Ok(None);
+    }
+    let (derived, is_new) = key.readers.find(&key.key, parts.prefix);
+    held.push(Held { key, derived, is_new, has_opened: false });
+    Ok(Some(held.len() - 1))
 }
 
 /// Lays the items out that have no answer yet, opens them, and gives the verdict of each.
@@ -216,13 +212,13 @@ struct Held<'k> {
 }
 
 impl Held<'_> {
-    fn open_alone(&mut self, context: &[u8], parts: &Parts<'_>, out: &mut [u8]) -> Result<usize> {
-        let needed = parts.text.len();
-        let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
-        let text = InOutBuf::new(parts.text, out).map_err(|_| Error::OutputTooShort { needed })?;
-        record::with_aad(self.key.number, context, |aad| {
-            self.derived.cipher.open_inout(parts.rest, aad, text, parts.tag)
-        })?;
+    fn open_alone(&mut self, item: &mut Item<'_>) -> Result<usize> {
+        let Parts { rest, text, tag, .. } = record::parse(item.input)?;
+        let needed = text.len();
+        let out = item.out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        let text = InOutBuf::new(text, out).map_err(|_| Error::OutputTooShort { needed })?;
+        let cipher = &self.derived.cipher;
+        record::with_aad(self.key.number, item.context, |aad| cipher.open_inout(rest, aad, text, tag))?;
         self.has_opened = true;
         Ok(needed)
     }

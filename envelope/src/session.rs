@@ -83,8 +83,28 @@ pub(crate) struct Session {
     bytes: AtomicU64,
 }
 
+/// A thread's lease, taken out of its place for as long as a batch draws nonces from it, and then put back.
+pub(crate) struct Nonces<'a> {
+    session: &'a Session,
+    lease: Lease,
+}
+
+impl Nonces<'_> {
+    /// As [`Session::nonce`].
+    #[inline]
+    pub(crate) fn next(&mut self, length: u64) -> Option<Nonce> {
+        self.session.next(&mut self.lease, length)
+    }
+}
+
+impl Drop for Nonces<'_> {
+    fn drop(&mut self) {
+        self.session.held(|slot| slot.set(self.lease));
+    }
+}
+
 /// A thread's share of a session.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Lease {
     session: u64,
     next: u64,
@@ -123,17 +143,34 @@ impl Session {
         if self.generation != fork_generation() {
             return None;
         }
-        let index = HELD.with(|held| {
-            let slot = &held[(self.id % LEASES as u64) as usize];
+        self.held(|slot| {
             let mut lease = slot.get();
-            if lease.session != self.id || lease.next == lease.end || lease.bytes < length {
-                lease = self.lease(lease, length)?;
-            }
-            slot.set(Lease { next: lease.next + 1, bytes: lease.bytes - length, ..lease });
-            Some(lease.next)
-        })?;
-        let number = self.start.wrapping_add(u128::from(index)).to_be_bytes();
-        number.last_chunk::<NONCE>().copied()
+            let nonce = self.next(&mut lease, length)?;
+            slot.set(lease);
+            Some(nonce)
+        })
+    }
+
+    /// This thread's nonces for a batch; None when the session is another process's.
+    pub(crate) fn nonces(&self) -> Option<Nonces<'_>> {
+        (self.generation == fork_generation()).then(|| Nonces { session: self, lease: self.held(Cell::take) })
+    }
+
+    /// The next nonce of a lease, or of the one that follows it.
+    #[inline]
+    fn next(&self, lease: &mut Lease, length: u64) -> Option<Nonce> {
+        if lease.session != self.id || lease.next == lease.end || lease.bytes < length {
+            *lease = self.lease(*lease, length)?;
+        }
+        let number = self.start.wrapping_add(u128::from(lease.next)).to_be_bytes();
+        (lease.next, lease.bytes) = (lease.next + 1, lease.bytes - length);
+        number.last_chunk().copied()
+    }
+
+    /// This thread's place for a lease of this session.
+    #[inline]
+    fn held<T>(&self, f: impl FnOnce(&Cell<Lease>) -> T) -> T {
+        HELD.with(|held| f(&held[(self.id % LEASES as u64) as usize]))
     }
 
     /// Uses up all of a new session but so many records, which are this thread's.
