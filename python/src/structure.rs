@@ -101,9 +101,8 @@ impl Structure {
     fn seal_many<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let items = pairs(items)?;
         self.wait_for_keys(py)?;
-        let records = new_bytes_many(py, &items, sealed_length, |context, text, out| {
-            self.structure.seal_into(context, text, out).map(drop)
-        })?;
+        // What the call fails with is the answer of each item as well.
+        let records = new_bytes_many(py, &items, sealed_length, |items| drop(self.structure.seal_many_into(items)))?;
         records.into_iter().map(|record| Ok(record.map_err(Failure::from)?)).collect()
     }
 
@@ -112,12 +111,9 @@ impl Structure {
     fn open_many<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let items = pairs(items)?;
         self.wait_for_keys(py)?;
-        let texts = new_bytes_many(
-            py,
-            &items,
-            |record| Ok(opened_length(record)),
-            |context, record, out| self.structure.open_into(context, record, out).map(drop),
-        )?;
+        let length = |record| Ok(opened_length(record));
+        // What the call fails with is the answer of each item as well.
+        let texts = new_bytes_many(py, &items, length, |items| drop(self.structure.open_many_into(items)))?;
         let answers = texts.into_iter().map(|text| match text {
             Ok(text) => text.into_any(),
             Err(error) => PyErr::from(Failure::from(error)).into_value(py).into_bound(py).into_any(),
