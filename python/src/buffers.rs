@@ -173,14 +173,14 @@ where
     })
 }
 
-/// A new bytes object an item, of `length(item's second input)`; `fill` writes them all, each from its item's two inputs, and
-/// says in each item what came of it.
+/// A new bytes object an item, of `length(item's second input)`, which `fill` writes from the item's two inputs; and what it
+/// says came of each.
 pub(crate) fn new_bytes_many<'py>(
     py: Python<'py>,
     items: &[(Input<'py>, Input<'py>)],
     length: impl Fn(usize) -> Result<usize, Failure>,
     fill: impl FnOnce(&mut [Item<'_>]) + Send,
-) -> PyResult<Vec<Result<Bound<'py, PyBytes>, envelope::Error>>> {
+) -> PyResult<(Vec<Bound<'py, PyBytes>>, Vec<envelope::Result<usize>>)> {
     let mut total = 0_usize;
     let mut outs = Vec::with_capacity(items.len());
     for (_, input) in items {
@@ -198,8 +198,8 @@ pub(crate) fn new_bytes_many<'py>(
     } else {
         fill(&mut parts)
     }
-    let written: Vec<_> = parts.into_iter().map(|part| part.written).collect();
-    Ok(written.into_iter().zip(outs).map(|(written, out)| written.map(|_| out)).collect())
+    let written = parts.into_iter().map(|part| part.written).collect();
+    Ok((outs, written))
 }
 
 /// The memory of a bytes object that no Python code has seen yet. Private: it is [`new_bytes_many`]'s own object, of which
