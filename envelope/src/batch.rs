@@ -59,8 +59,8 @@ impl<'a> Item<'a> {
 pub(crate) fn seal(keys: &StructureKeys, mut items: &mut [Item<'_>]) {
     let key = keys.current();
     while !items.is_empty() {
-        match key.writer.with_session(&key.key, |session| seal_first(key, session, items)) {
-            Ok(done) => items = &mut items[done..],
+        match key.writer.draw(&key.key, |session| seal_first(key, session, items)) {
+            Ok((_, done)) => items = &mut items[done..],
             Err(error) => {
                 items.iter_mut().for_each(|item| item.written = Err(error.clone()));
                 return;
@@ -266,7 +266,7 @@ mod tests {
     fn session_that_ends_within_a_batch_is_followed_by_another() {
         let keys = &StructureKeys::of(key());
         let key = keys.current();
-        key.writer.with_session(&key.key, |session| session.leave(100)).unwrap();
+        key.writer.draw(&key.key, |session| session.leave(100)).unwrap();
         let mut records = vec![[0_u8; OVERHEAD + 4]; 300];
         let mut items: Vec<_> = records.iter_mut().map(|record| Item::new(b"key", b"text", record)).collect();
         seal(keys, &mut items);

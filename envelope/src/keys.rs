@@ -195,10 +195,8 @@ impl DataKey {
     #[inline]
     fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         let length = record.len() - record::OVERHEAD;
-        self.writer.with_session(&self.key, |session| {
-            let rest = session.nonce(length as u64)?;
-            Some(self.seal_under(session, &rest, context, text, record))
-        })?
+        let (session, rest) = self.writer.draw(&self.key, |session| session.nonce(length as u64))?;
+        self.seal_under(session, &rest, context, text, record)
     }
 
     /// Seals under one session, with a nonce of it that nothing else is sealed with.

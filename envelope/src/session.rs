@@ -10,10 +10,10 @@
 //! from the caller and no counter has to be durable.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::ArcSwapOption;
 use tablecrypt_core::{Aes256Gcm, NONCE, Nonce, PREFIX, Xaes256Gcm};
 use tablecrypt_os::fork_generation;
 
@@ -29,42 +29,77 @@ const LEASE_RECORDS: u64 = 1 << 10;
 const LEASE_BYTES: u64 = 64 << 20;
 
 /// The session that seals, renewed as its limits ask.
+///
+/// The former ones stay until the data key goes: a kilobyte for each 2^32 records or 4 TiB. So nothing counts who still
+/// seals with one, and to find the session costs two loads. An ArcSwap, which frees them, cost 15 ns a record.
 #[derive(Default)]
 pub(crate) struct Writer {
-    session: ArcSwapOption<Session>,
+    /// The index of the session that seals.
+    at: AtomicUsize,
+    /// 1, 2, 4 sessions and so on, made when they are needed.
+    sessions: [OnceLock<Places>; DOUBLINGS],
 }
 
+type Places = Box<[OnceLock<Box<Session>>]>;
+
+/// More sessions than there can be: 2^32 of 4 TiB each.
+const DOUBLINGS: usize = 32;
+
 impl Writer {
-    /// Calls `seal` with the session that seals now, and with a new one for as long as it gives None: the session that it
-    /// was called with had no nonce for it.
+    /// The session that seals now and what `draw` took of it; a new one for as long as it gives None, because the session
+    /// had no nonce for it.
     #[inline]
-    pub(crate) fn with_session<T>(&self, key: &Xaes256Gcm, mut seal: impl FnMut(&Session) -> Option<T>) -> Result<T> {
-        let current = self.session.load();
-        if let Some(session) = &*current
-            && let Some(sealed) = seal(session)
+    pub(crate) fn draw<T>(
+        &self,
+        key: &Xaes256Gcm,
+        mut draw: impl FnMut(&Session) -> Option<T>,
+    ) -> Result<(&Session, T)> {
+        let at = self.at.load(Ordering::Relaxed);
+        if let Some(session) = self.place(at).get()
+            && let Some(drawn) = draw(session)
         {
-            return Ok(sealed);
+            return Ok((session, drawn));
         }
-        self.with_new_session(current, key, seal)
+        self.draw_of_new(at, key, draw)
     }
 
     #[cold]
-    fn with_new_session<T>(
+    fn draw_of_new<T>(
         &self,
-        mut current: Guard<Option<Arc<Session>>>,
+        mut at: usize,
         key: &Xaes256Gcm,
-        mut seal: impl FnMut(&Session) -> Option<T>,
-    ) -> Result<T> {
+        mut draw: impl FnMut(&Session) -> Option<T>,
+    ) -> Result<(&Session, T)> {
         loop {
-            // Threads that race here make a session each; one is kept, and the others were never used.
-            self.session.compare_and_swap(&current, Some(Arc::new(Session::new(key)?)));
-            current = self.session.load();
-            if let Some(session) = &*current
-                && let Some(sealed) = seal(session)
-            {
-                return Ok(sealed);
+            let place = self.place(at);
+            let session = match place.get() {
+                Some(session) => session,
+                None => {
+                    // Threads that race here make a session each; one is kept, and the others were never used.
+                    let made = Box::new(Session::new(key)?);
+                    place.get_or_init(|| made)
+                }
+            };
+            if let Some(drawn) = draw(session) {
+                return Ok((session, drawn));
             }
+            let moved = self.at.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
+            at = moved.map_or_else(|now| now, |before| before + 1);
         }
+    }
+
+    /// Where the session of this index is, or will be.
+    #[inline]
+    fn place(&self, at: usize) -> &OnceLock<Box<Session>> {
+        let doubling = (at + 1).ilog2() as usize;
+        let first = (1 << doubling) - 1;
+        let sessions = &self.sessions[doubling];
+        let sessions = sessions.get().unwrap_or_else(|| {
+            // Made first: a child that is forked while a thread is in `get_or_init` would wait for it for ever.
+            let made: Places = (0..=first).map(|_| OnceLock::new()).collect();
+            sessions.get_or_init(|| made)
+        });
+        &sessions[at - first]
     }
 }
 
@@ -318,10 +353,29 @@ mod tests {
     fn text_longer_than_a_session_has_left_gets_a_new_one() {
         let key = Xaes256Gcm::new(&Key::from([1; 32]));
         let writer = Writer::default();
-        let prefix =
-            |length| writer.with_session(&key, |session| session.nonce(length).map(|_| session.prefix)).unwrap();
+        let prefix = |length| writer.draw(&key, |session| session.nonce(length)).unwrap().0.prefix;
         let first = prefix(3 << 40);
         assert_ne!(first, prefix(3 << 40));
+    }
+
+    #[test]
+    fn threads_that_use_up_session_after_session_never_share_a_nonce() {
+        let key = &Xaes256Gcm::new(&Key::from([1; 32]));
+        let writer = &Writer::default();
+        // Four of these are all of a session's bytes.
+        let draw = || writer.draw(key, |session| session.nonce(SESSION_BYTES / 4)).unwrap();
+        let mut drawn: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(move || (0..50).map(|_| draw()).map(|(s, n)| (s.prefix, n)).collect::<Vec<_>>()))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        drawn.sort_unstable();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 400);
+        drawn.dedup_by_key(|(prefix, _)| *prefix);
+        assert!(drawn.len() >= 100);
+        assert!(writer.at.load(Ordering::Relaxed) + 1 >= drawn.len(), "one by one");
     }
 
     #[test]
