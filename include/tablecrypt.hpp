@@ -14,6 +14,7 @@
 #ifndef TABLECRYPT_HPP
 #define TABLECRYPT_HPP
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstddef>
@@ -133,6 +134,17 @@ inline constexpr std::size_t text_at = TABLECRYPT_TEXT_AT;
 [[nodiscard]] inline std::size_t sealed_size(std::size_t text) noexcept { return tablecrypt_sealed_size(text); }
 [[nodiscard]] inline std::size_t opened_size(std::size_t record) noexcept { return tablecrypt_opened_size(record); }
 
+// One text to seal or record to open of a batch; then its `output_length` and `status` say what came of it.
+struct item : tablecrypt_item {
+    item(view its_context, view its_input, buffer its_output) noexcept : tablecrypt_item{} {
+        context = its_context.data(), context_length = its_context.size();
+        input = its_input.data(), input_length = its_input.size();
+        output = its_output.data(), output_capacity = its_output.size();
+    }
+};
+
+static_assert(sizeof(item) == sizeof(tablecrypt_item), "an array of the one is an array of the other");
+
 // A base table or an index: where records are sealed and opened. `context` is what the record belongs to.
 class structure {
 public:
@@ -181,6 +193,20 @@ public:
                                                                record.data(), record.size());
         if (status != TABLECRYPT_OK) return status;
         return buffer(record.data() + text_at, opened_size(record.size()));
+    }
+
+    // Seals many texts, each into the first bytes of its output: OK, or the status of the first item that has another.
+    template <class Items>
+    [[nodiscard]] tablecrypt_status seal_many(Items &items) const noexcept {
+        static_assert(std::is_same_v<detail::element<Items>, item>, "a vector, an array or a span of items");
+        return tablecrypt_structure_seal_many(handle(), items.data(), items.size());
+    }
+
+    // Opens many records, each into the first bytes of its output: OK, or the status of the first item that has another.
+    template <class Items>
+    [[nodiscard]] tablecrypt_status open_many(Items &items) const noexcept {
+        static_assert(std::is_same_v<detail::element<Items>, item>, "a vector, an array or a span of items");
+        return tablecrypt_structure_open_many(handle(), items.data(), items.size());
     }
 
     [[nodiscard]] tablecrypt_structure *handle() const noexcept { return handle_.get(); }
@@ -342,6 +368,19 @@ struct backend {
     return all;
 }
 
+// One message of a batch, which is sealed or opened where its text stands; then its `tag` and `status` are given.
+struct gcm_message : tablecrypt_gcm_message {
+    gcm_message(const nonce96 &its_nonce, view its_aad, buffer its_text, const tag128 &its_tag = {}) noexcept
+        : tablecrypt_gcm_message{} {
+        std::copy(its_nonce.begin(), its_nonce.end(), nonce);
+        std::copy(its_tag.begin(), its_tag.end(), tag);
+        aad = its_aad.data(), aad_length = its_aad.size();
+        text = its_text.data(), text_length = its_text.size();
+    }
+};
+
+static_assert(sizeof(gcm_message) == sizeof(tablecrypt_gcm_message), "an array of the one is an array of the other");
+
 // AES-256-GCM under one key. A nonce must never be used twice under it.
 class gcm {
 public:
@@ -377,6 +416,20 @@ public:
         if (out.size() < text.size()) return TABLECRYPT_OUTPUT_TOO_SHORT;
         return tablecrypt_gcm_open(handle(), nonce.data(), aad.data(), aad.size(), text.data(), text.size(),
                                    tag.data(), out.data());
+    }
+
+    // Seals many messages in place: all, or none.
+    template <class Messages>
+    [[nodiscard]] tablecrypt_status seal_many(Messages &messages) const noexcept {
+        static_assert(std::is_same_v<detail::element<Messages>, gcm_message>, "a vector, an array or a span");
+        return tablecrypt_gcm_seal_many(handle(), messages.data(), messages.size());
+    }
+
+    // Opens many messages in place: OK, or the status of the first that has another.
+    template <class Messages>
+    [[nodiscard]] tablecrypt_status open_many(Messages &messages) const noexcept {
+        static_assert(std::is_same_v<detail::element<Messages>, gcm_message>, "a vector, an array or a span");
+        return tablecrypt_gcm_open_many(handle(), messages.data(), messages.size());
     }
 
     // Empty for an owner that was moved from.

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use tablecrypt_os::fork_generation;
 
 use crate::keys::Keys;
@@ -101,15 +101,16 @@ impl Permission {
         if self.generation.load(Ordering::Relaxed) != fork_generation() {
             self.watch()?;
         }
-        let snapshot = self.keys.load();
-        let Some(keys) = &*snapshot else {
+        let mut snapshot = self.keys.load();
+        if snapshot.is_none() {
             drop(snapshot);
-            return f(&*self.unlock()?);
-        };
+            snapshot = Guard::from_inner(Some(self.unlock()?));
+        }
         if !self.active.load(Ordering::Relaxed) {
             self.wake();
         }
-        f(keys)
+        // `f` stands here once, so that it is inlined.
+        snapshot.as_ref().map_or(Err(Error::Closed), |keys| f(keys))
     }
 
     /// The first operation since a refresh became due.

@@ -4,12 +4,12 @@ use core::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tablecrypt_core::{InOutBuf, KEY, Key, PREFIX, TAG, XNONCE, XNonce, Xaes256Gcm};
+use tablecrypt_core::{InOutBuf, KEY, Key, Nonce, PREFIX, TAG, Tag, XNONCE, XNonce, Xaes256Gcm};
 use zeroize::Zeroizing;
 
 use crate::keyfile::{KeyFile, StructureEntry};
 use crate::record::{self, TEXT_AT};
-use crate::session::{Readers, Writer};
+use crate::session::{Readers, Session, Writer};
 use crate::table::StructureName;
 use crate::{Error, Result};
 
@@ -137,10 +137,20 @@ impl StructureKeys {
         Ok(Self { id: entry.id, name: entry.name.clone(), current, former: keys })
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(current: DataKey) -> Self {
+        Self { id: 1, name: StructureName::Base, current, former: Vec::new() }
+    }
+
     /// Seals into `record`, whose length is the text's and [`record::OVERHEAD`]; the text is `text`, or stands in its place.
     #[inline]
     pub(crate) fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         self.current.seal(context, text, record)
+    }
+
+    /// The generation that seals.
+    pub(crate) const fn current(&self) -> &DataKey {
+        &self.current
     }
 
     /// Opens `record` into `out`, which has the text's length.
@@ -159,8 +169,9 @@ impl StructureKeys {
         self.key(number)?.open(&prefix, &rest, context, InOutBuf::from(&mut record[TEXT_AT..end]), &tag)
     }
 
+    /// The generation of this number.
     #[inline]
-    fn key(&self, number: u32) -> Result<&DataKey> {
+    pub(crate) fn key(&self, number: u32) -> Result<&DataKey> {
         if self.current.number == number {
             return Ok(&self.current);
         }
@@ -169,45 +180,53 @@ impl StructureKeys {
 }
 
 /// A data key: one structure's, one generation's.
-struct DataKey {
-    number: u32,
-    key: Xaes256Gcm,
-    writer: Writer,
-    readers: Readers,
+pub(crate) struct DataKey {
+    pub(crate) number: u32,
+    pub(crate) key: Xaes256Gcm,
+    pub(crate) writer: Writer,
+    pub(crate) readers: Readers,
 }
 
 impl DataKey {
-    fn new(number: u32, key: &Key) -> Self {
+    pub(crate) fn new(number: u32, key: &Key) -> Self {
         Self { number, key: Xaes256Gcm::new(key), writer: Writer::default(), readers: Readers::default() }
     }
 
     #[inline]
     fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         let length = record.len() - record::OVERHEAD;
-        self.writer.with_nonce(&self.key, length, |cipher, prefix, rest| {
-            let (head, body) = record.split_at_mut(TEXT_AT);
-            let (body, tag) = body.split_at_mut(length);
-            let text = match text {
-                Some(text) => InOutBuf::new(text, body).map_err(|_| Error::OutputTooShort { needed: text.len() })?,
-                None => InOutBuf::from(body),
-            };
-            let sealed = record::with_aad(self.number, context, |aad| cipher.seal_inout(rest, aad, text))?;
-            head[..8].copy_from_slice(&record::header(self.number));
-            head[8..8 + PREFIX].copy_from_slice(prefix);
-            head[8 + PREFIX..].copy_from_slice(rest);
-            tag.copy_from_slice(&sealed);
-            Ok(())
-        })?
+        let (session, rest) = self.writer.draw(&self.key, |session| session.nonce(length as u64))?;
+        self.seal_under(session, &rest, context, text, record)
+    }
+
+    /// Seals under one session, with a nonce of it that nothing else is sealed with.
+    #[inline]
+    pub(crate) fn seal_under(
+        &self,
+        session: &Session,
+        rest: &Nonce,
+        context: &[u8],
+        text: Option<&[u8]>,
+        record: &mut [u8],
+    ) -> Result<()> {
+        let (head, body, tag) = record::places(record).ok_or(Error::Truncated)?;
+        let text = match text {
+            Some(text) => InOutBuf::new(text, body).map_err(|_| Error::OutputTooShort { needed: text.len() })?,
+            None => InOutBuf::from(body),
+        };
+        *tag = record::with_aad(self.number, context, |aad| session.cipher.seal_inout(rest, aad, text))?;
+        *head = record::head(self.number, &session.prefix, rest);
+        Ok(())
     }
 
     #[inline]
     fn open(
         &self,
         prefix: &[u8; PREFIX],
-        rest: &tablecrypt_core::Nonce,
+        rest: &Nonce,
         context: &[u8],
         text: InOutBuf<'_, '_, u8>,
-        tag: &tablecrypt_core::Tag,
+        tag: &Tag,
     ) -> Result<()> {
         self.readers.with_key(&self.key, prefix, |cipher| {
             record::with_aad(self.number, context, |aad| cipher.open_inout(rest, aad, text, tag)).map_err(Error::from)

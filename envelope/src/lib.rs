@@ -4,7 +4,7 @@
 //! KMS key   in the KMS; alias/tablecrypt/default, or one that the table names      kms/
 //!  wraps    root key    one a table, kept wrapped in the table's key file          keyfile.rs  store.rs
 //!   wraps   data keys   one a structure (base table, index) and generation         keys.rs
-//!    derive session keys, which seal records                                       session.rs  record.rs
+//!    derive session keys, which seal records                                       session.rs  record.rs  batch.rs
 //!
 //! Service -> Connection -> Table -> Structure::{seal, open}                        what a caller meets
 //!                            |
@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+mod batch;
 mod cache;
 pub mod clock;
 mod connection;
@@ -45,6 +46,7 @@ pub mod store;
 mod structure;
 mod table;
 
+pub use batch::Item;
 pub use connection::Connection;
 pub use error::Error;
 pub use record::OVERHEAD;

@@ -17,7 +17,8 @@ pub const OVERHEAD: usize = TEXT_AT + TAG;
 /// Where the text begins.
 pub(crate) const TEXT_AT: usize = HEADER + XNONCE;
 
-const HEADER: usize = 8;
+/// The length of the header.
+pub(crate) const HEADER: usize = 8;
 const VERSION: u8 = 1;
 
 /// The length of the record of a text, or TooLong where that is no `usize`.
@@ -29,6 +30,24 @@ pub(crate) fn sealed_length(text: usize) -> Result<usize> {
 pub(crate) fn header(number: u32) -> [u8; HEADER] {
     let [a, b, c, d] = number.to_be_bytes();
     [VERSION, 0, 0, 0, a, b, c, d]
+}
+
+/// What stands before the text: the header and the nonce.
+#[inline]
+pub(crate) fn head(number: u32, prefix: &[u8; PREFIX], rest: &Nonce) -> [u8; TEXT_AT] {
+    let mut head = [0; TEXT_AT];
+    head[..HEADER].copy_from_slice(&header(number));
+    head[HEADER..HEADER + PREFIX].copy_from_slice(prefix);
+    head[HEADER + PREFIX..].copy_from_slice(rest);
+    head
+}
+
+/// The places of a record's head, text and tag; None where it is shorter than any record.
+#[inline]
+pub(crate) fn places(record: &mut [u8]) -> Option<(&mut [u8; TEXT_AT], &mut [u8], &mut Tag)> {
+    let (head, body) = record.split_first_chunk_mut()?;
+    let (text, tag) = body.split_last_chunk_mut()?;
+    Some((head, text, tag))
 }
 
 /// A record taken apart.

@@ -10,10 +10,10 @@
 //! from the caller and no counter has to be durable.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::ArcSwapOption;
 use tablecrypt_core::{Aes256Gcm, NONCE, Nonce, PREFIX, Xaes256Gcm};
 use tablecrypt_os::fork_generation;
 
@@ -29,55 +29,86 @@ const LEASE_RECORDS: u64 = 1 << 10;
 const LEASE_BYTES: u64 = 64 << 20;
 
 /// The session that seals, renewed as its limits ask.
+///
+/// The former ones stay until the data key goes: a kilobyte for each 2^32 records or 4 TiB. So nothing counts who still
+/// seals with one, and to find the session costs two loads. An ArcSwap, which frees them, cost 15 ns a record.
 #[derive(Default)]
 pub(crate) struct Writer {
-    session: ArcSwapOption<Session>,
+    /// The index of the session that seals.
+    at: AtomicUsize,
+    /// 1, 2, 4 sessions and so on, made when they are needed.
+    sessions: [OnceLock<Places>; DOUBLINGS],
 }
 
+type Places = Box<[OnceLock<Box<Session>>]>;
+
+/// More sessions than there can be: 2^32 of 4 TiB each.
+const DOUBLINGS: usize = 32;
+
 impl Writer {
-    /// Calls `seal` with a derived key, its prefix and a nonce that was never given out before.
+    /// The session that seals now and what `draw` took of it; a new one for as long as it gives None, because the session
+    /// had no nonce for it.
     #[inline]
-    pub(crate) fn with_nonce<T>(
+    pub(crate) fn draw<T>(
         &self,
         key: &Xaes256Gcm,
-        length: usize,
-        seal: impl FnOnce(&Aes256Gcm, &[u8; PREFIX], &Nonce) -> T,
-    ) -> Result<T> {
-        let current = self.session.load();
-        if let Some(session) = &*current
-            && let Some(nonce) = session.nonce(length as u64)
+        mut draw: impl FnMut(&Session) -> Option<T>,
+    ) -> Result<(&Session, T)> {
+        let at = self.at.load(Ordering::Relaxed);
+        if let Some(session) = self.place(at).get()
+            && let Some(drawn) = draw(session)
         {
-            return Ok(seal(&session.cipher, &session.prefix, &nonce));
+            return Ok((session, drawn));
         }
-        self.with_new_session(current, key, length, seal)
+        self.draw_of_new(at, key, draw)
     }
 
     #[cold]
-    fn with_new_session<T>(
+    fn draw_of_new<T>(
         &self,
-        mut current: Guard<Option<Arc<Session>>>,
+        mut at: usize,
         key: &Xaes256Gcm,
-        length: usize,
-        seal: impl FnOnce(&Aes256Gcm, &[u8; PREFIX], &Nonce) -> T,
-    ) -> Result<T> {
+        mut draw: impl FnMut(&Session) -> Option<T>,
+    ) -> Result<(&Session, T)> {
         loop {
-            // Threads that race here make a session each; one is kept, and the others were never used.
-            self.session.compare_and_swap(&current, Some(Arc::new(Session::new(key)?)));
-            current = self.session.load();
-            if let Some(session) = &*current
-                && let Some(nonce) = session.nonce(length as u64)
-            {
-                return Ok(seal(&session.cipher, &session.prefix, &nonce));
+            let place = self.place(at);
+            let session = match place.get() {
+                Some(session) => session,
+                None => {
+                    // Threads that race here make a session each; one is kept, and the others were never used.
+                    let made = Box::new(Session::new(key)?);
+                    place.get_or_init(|| made)
+                }
+            };
+            if let Some(drawn) = draw(session) {
+                return Ok((session, drawn));
             }
+            let moved = self.at.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
+            at = moved.map_or_else(|now| now, |before| before + 1);
         }
+    }
+
+    /// Where the session of this index is, or will be.
+    #[inline]
+    fn place(&self, at: usize) -> &OnceLock<Box<Session>> {
+        let doubling = (at + 1).ilog2() as usize;
+        let first = (1 << doubling) - 1;
+        let sessions = &self.sessions[doubling];
+        let sessions = sessions.get().unwrap_or_else(|| {
+            // Made first: a child that is forked while a thread is in `get_or_init` would wait for it for ever.
+            let made: Places = (0..=first).map(|_| OnceLock::new()).collect();
+            sessions.get_or_init(|| made)
+        });
+        &sessions[at - first]
     }
 }
 
-struct Session {
+/// A derived key that seals, and the nonces that are left under it.
+pub(crate) struct Session {
     /// Never the same for two sessions of this process.
     id: u64,
-    prefix: [u8; PREFIX],
-    cipher: Aes256Gcm,
+    pub(crate) prefix: [u8; PREFIX],
+    pub(crate) cipher: Aes256Gcm,
     /// The first nonce, as a number below 2^96.
     start: u128,
     /// The process that may use it.
@@ -87,8 +118,28 @@ struct Session {
     bytes: AtomicU64,
 }
 
+/// A thread's lease, taken out of its place for as long as a batch draws nonces from it, and then put back.
+pub(crate) struct Nonces<'a> {
+    session: &'a Session,
+    lease: Lease,
+}
+
+impl Nonces<'_> {
+    /// As [`Session::nonce`].
+    #[inline]
+    pub(crate) fn next(&mut self, length: u64) -> Option<Nonce> {
+        self.session.next(&mut self.lease, length)
+    }
+}
+
+impl Drop for Nonces<'_> {
+    fn drop(&mut self) {
+        self.session.held(|slot| slot.set(self.lease));
+    }
+}
+
 /// A thread's share of a session.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Lease {
     session: u64,
     next: u64,
@@ -121,23 +172,47 @@ impl Session {
         })
     }
 
-    /// A nonce for a text of this length; None when the session is used up or another process's.
+    /// A nonce for a text of this length, never given out before; None when the session is used up or another process's.
     #[inline]
-    fn nonce(&self, length: u64) -> Option<Nonce> {
+    pub(crate) fn nonce(&self, length: u64) -> Option<Nonce> {
         if self.generation != fork_generation() {
             return None;
         }
-        let index = HELD.with(|held| {
-            let slot = &held[(self.id % LEASES as u64) as usize];
+        self.held(|slot| {
             let mut lease = slot.get();
-            if lease.session != self.id || lease.next == lease.end || lease.bytes < length {
-                lease = self.lease(lease, length)?;
-            }
-            slot.set(Lease { next: lease.next + 1, bytes: lease.bytes - length, ..lease });
-            Some(lease.next)
-        })?;
-        let number = self.start.wrapping_add(u128::from(index)).to_be_bytes();
-        number.last_chunk::<NONCE>().copied()
+            let nonce = self.next(&mut lease, length)?;
+            slot.set(lease);
+            Some(nonce)
+        })
+    }
+
+    /// This thread's nonces for a batch; None when the session is another process's.
+    pub(crate) fn nonces(&self) -> Option<Nonces<'_>> {
+        (self.generation == fork_generation()).then(|| Nonces { session: self, lease: self.held(Cell::take) })
+    }
+
+    /// The next nonce of a lease, or of the one that follows it.
+    #[inline]
+    fn next(&self, lease: &mut Lease, length: u64) -> Option<Nonce> {
+        if lease.session != self.id || lease.next == lease.end || lease.bytes < length {
+            *lease = self.lease(*lease, length)?;
+        }
+        let number = self.start.wrapping_add(u128::from(lease.next)).to_be_bytes();
+        (lease.next, lease.bytes) = (lease.next + 1, lease.bytes - length);
+        number.last_chunk().copied()
+    }
+
+    /// This thread's place for a lease of this session.
+    #[inline]
+    fn held<T>(&self, f: impl FnOnce(&Cell<Lease>) -> T) -> T {
+        HELD.with(|held| f(&held[(self.id % LEASES as u64) as usize]))
+    }
+
+    /// Uses up all of a new session but so many records, which are this thread's.
+    #[cfg(test)]
+    pub(crate) fn leave(&self, records: u64) -> Option<()> {
+        self.records.store(SESSION_RECORDS - LEASE_RECORDS, Ordering::Relaxed);
+        (records..LEASE_RECORDS).try_for_each(|_| self.nonce(0).map(drop))
     }
 
     /// A share for this thread, for the one that it used up.
@@ -164,9 +239,10 @@ pub(crate) struct Readers {
 /// Derived keys that one data key keeps at the most.
 const READERS: usize = 64;
 
-struct Derived {
-    prefix: [u8; PREFIX],
-    cipher: Aes256Gcm,
+/// What a data key derives from a prefix.
+pub(crate) struct Derived {
+    pub(crate) prefix: [u8; PREFIX],
+    pub(crate) cipher: Aes256Gcm,
 }
 
 impl Default for Readers {
@@ -185,8 +261,7 @@ impl Readers {
         prefix: &[u8; PREFIX],
         open: impl FnOnce(&Aes256Gcm) -> Result<T>,
     ) -> Result<T> {
-        // Prefixes are random: any of their bytes chooses a slot evenly.
-        let slot = &self.slots[usize::from(prefix[0]) % READERS];
+        let slot = self.slot(prefix);
         if let Some(derived) = &*slot.load()
             && derived.prefix == *prefix
         {
@@ -196,6 +271,25 @@ impl Readers {
         let opened = open(&derived.cipher)?;
         slot.store(Some(Arc::new(derived)));
         Ok(opened)
+    }
+
+    /// The key of this prefix for a whole batch, and whether it is a new one: [`Readers::keep`] that if it opened something.
+    pub(crate) fn find(&self, key: &Xaes256Gcm, prefix: &[u8; PREFIX]) -> (Arc<Derived>, bool) {
+        match self.slot(prefix).load_full() {
+            Some(derived) if derived.prefix == *prefix => (derived, false),
+            _ => (Arc::new(Derived { prefix: *prefix, cipher: key.derive(prefix) }), true),
+        }
+    }
+
+    /// Keeps a key that opened something.
+    pub(crate) fn keep(&self, derived: Arc<Derived>) {
+        self.slot(&derived.prefix).store(Some(derived));
+    }
+
+    /// Where the key of this prefix is kept. Prefixes are random: any of their bytes chooses a slot evenly.
+    #[inline]
+    fn slot(&self, prefix: &[u8; PREFIX]) -> &ArcSwapOption<Derived> {
+        &self.slots[usize::from(prefix[0]) % READERS]
     }
 }
 
@@ -259,9 +353,29 @@ mod tests {
     fn text_longer_than_a_session_has_left_gets_a_new_one() {
         let key = Xaes256Gcm::new(&Key::from([1; 32]));
         let writer = Writer::default();
-        let prefix = |length| writer.with_nonce(&key, length, |_, prefix, _| *prefix).unwrap();
+        let prefix = |length| writer.draw(&key, |session| session.nonce(length)).unwrap().0.prefix;
         let first = prefix(3 << 40);
         assert_ne!(first, prefix(3 << 40));
+    }
+
+    #[test]
+    fn threads_that_use_up_session_after_session_never_share_a_nonce() {
+        let key = &Xaes256Gcm::new(&Key::from([1; 32]));
+        let writer = &Writer::default();
+        // Four of these are all of a session's bytes.
+        let draw = || writer.draw(key, |session| session.nonce(SESSION_BYTES / 4)).unwrap();
+        let mut drawn: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(move || (0..50).map(|_| draw()).map(|(s, n)| (s.prefix, n)).collect::<Vec<_>>()))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        drawn.sort_unstable();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 400);
+        drawn.dedup_by_key(|(prefix, _)| *prefix);
+        assert!(drawn.len() >= 100);
+        assert!(writer.at.load(Ordering::Relaxed) + 1 >= drawn.len(), "one by one");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use crate::batch::{self, Item, MESSAGES};
 use crate::cache::Permission;
 use crate::keys::StructureKeys;
 use crate::record::{self, OVERHEAD, TEXT_AT};
@@ -97,12 +98,7 @@ impl Structure {
     /// # Errors
     /// As [`Structure::seal`]; no record is given then.
     pub fn seal_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Vec<u8>>> {
-        let seal = |keys: &StructureKeys, context, text: &[u8]| {
-            let mut record = vec![0; record::sealed_length(text.len())?];
-            keys.seal(context, Some(text), &mut record)?;
-            Ok(record)
-        };
-        self.with_keys(|keys| items.iter().map(|(context, text)| seal(keys, context, text)).collect())
+        self.many(items, |text| text.saturating_add(OVERHEAD), batch::seal)?.into_iter().collect()
     }
 
     /// Opens many records, each with its context; each has an answer of its own.
@@ -110,12 +106,28 @@ impl Structure {
     /// # Errors
     /// If the keys are locked: no record was looked at.
     pub fn open_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Result<Vec<u8>>>> {
-        let open = |keys: &StructureKeys, context, record: &[u8]| {
-            let mut text = vec![0; record.len().saturating_sub(OVERHEAD)];
-            keys.open(context, record, &mut text)?;
-            Ok(text)
-        };
-        self.with_keys(|keys| Ok(items.iter().map(|(context, record)| open(keys, context, record)).collect()))
+        self.many(items, |record| record.saturating_sub(OVERHEAD), batch::open)
+    }
+
+    /// Seals many texts, each into the first bytes of its output, with no allocation a record. Each item has an answer of
+    /// its own: how many bytes those are, or an error of [`Structure::seal_into`].
+    ///
+    /// Up to 64 short records, of texts up to 1 KiB, are sealed together, which is faster than one by one.
+    ///
+    /// # Errors
+    /// If the keys are locked: no text was looked at, and each item has this error too.
+    pub fn seal_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
+        self.many_into(items, batch::seal)
+    }
+
+    /// Opens many records, each into the first bytes of its output, with no allocation a record. Each item has an answer
+    /// of its own: how many bytes those are, or an error of [`Structure::open_into`]. One that is
+    /// [`Error::Unauthentic`] has its own output cleared, and no other.
+    ///
+    /// # Errors
+    /// If the keys are locked: no record was looked at, and each item has this error too.
+    pub fn open_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
+        self.many_into(items, batch::open)
     }
 
     /// Whether an operation would find its keys now, without waiting for the KMS. Costs one atomic read; the next moment
@@ -124,6 +136,38 @@ impl Structure {
     #[must_use]
     pub fn is_unlocked(&self) -> bool {
         self.permission.is_unlocked()
+    }
+
+    /// Each batch into new buffers, made when it is its turn.
+    fn many(
+        &self,
+        items: &[(&[u8], &[u8])],
+        length: impl Fn(usize) -> usize,
+        batch: impl Fn(&StructureKeys, &mut [Item<'_>]),
+    ) -> Result<Vec<Result<Vec<u8>>>> {
+        self.with_keys(|keys| {
+            let mut answers = Vec::with_capacity(items.len());
+            for items in items.chunks(MESSAGES) {
+                let mut outs: Vec<_> = items.iter().map(|(_, input)| vec![0; length(input.len())]).collect();
+                let places = items.iter().zip(&mut outs);
+                let mut items: Vec<_> = places.map(|((context, input), out)| Item::new(context, input, out)).collect();
+                batch(keys, &mut items);
+                let written: Vec<_> = items.into_iter().map(|item| item.written).collect();
+                answers.extend(written.into_iter().zip(outs).map(|(written, out)| written.map(|_| out)));
+            }
+            Ok(answers)
+        })
+    }
+
+    fn many_into(&self, items: &mut [Item<'_>], batch: impl Fn(&StructureKeys, &mut [Item<'_>])) -> Result<()> {
+        let answered = self.with_keys(|keys| {
+            batch(keys, items);
+            Ok(())
+        });
+        if let Err(error) = &answered {
+            items.iter_mut().for_each(|item| item.written = Err(error.clone()));
+        }
+        answered
     }
 
     #[inline]

@@ -8,7 +8,7 @@
 #![allow(unsafe_code, reason = "pointers from C; CONTRIBUTING.md names this file")]
 
 use core::ffi::{CStr, c_char};
-use core::mem;
+use core::mem::{self, MaybeUninit};
 use core::ops::Range;
 use core::panic::AssertUnwindSafe;
 use core::ptr::NonNull;
@@ -221,45 +221,87 @@ pub(crate) unsafe fn optional_text<'a>(start: *const c_char) -> Result<Option<&'
 /// # Safety
 /// The header's promise, for the array and for each string.
 pub(crate) unsafe fn texts<'a>(start: *const *const c_char, count: usize) -> Result<Vec<&'a str>, Failure> {
-    let length = count.checked_mul(size_of::<*const c_char>()).ok_or(Status::Length)?;
-    Input::new(start.cast(), length)?;
-    let mut names = Vec::new();
-    for i in 0..count {
-        // SAFETY: one of `count` pointers, as promised.
-        let name = unsafe { start.wrapping_add(i).read_unaligned() };
+    let names = Array::new(start.cast_mut(), count)?;
+    let name = |index| {
         // SAFETY: as this function.
-        names.push(unsafe { text(name) }?);
-    }
-    Ok(names)
+        let name = unsafe { names.read(index) };
+        // SAFETY: as this function.
+        unsafe { text(name) }
+    };
+    (0..count).map(name).collect()
 }
 
-/// How many bytes a call wrote, for whoever wants to know it: it may be NULL.
-#[derive(Clone, Copy)]
-pub(crate) struct Count(*mut usize);
+/// Values that a call reads and writes back, one at a time: no reference to them is made.
+pub(crate) struct Array<T> {
+    start: *mut T,
+    count: usize,
+}
 
-impl Count {
+impl<T: Copy> Array<T> {
+    /// NULL stands for none, if the count says so too.
     #[inline]
-    pub(crate) fn new(written: *mut usize) -> Self {
-        Self(written)
+    pub(crate) fn new(start: *mut T, count: usize) -> Result<Self, Failure> {
+        check(start.cast(), count.checked_mul(size_of::<T>()).ok_or(Status::Length)?)?;
+        Ok(Self { start, count })
+    }
+
+    /// One value, which NULL stands for the lack of.
+    pub(crate) fn optional(start: *mut T) -> Result<Self, Failure> {
+        Self::new(start, usize::from(!start.is_null()))
     }
 
     #[inline]
-    pub(crate) fn range(self) -> Range<usize> {
-        let length = if self.0.is_null() { 0 } else { size_of::<usize>() };
-        self.0.addr()..self.0.addr().saturating_add(length)
+    pub(crate) const fn count(&self) -> usize {
+        self.count
     }
 
-    /// Says it.
+    #[inline]
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.start.addr()..self.start.addr() + self.count * size_of::<T>()
+    }
+
+    /// The value at this index.
+    ///
+    /// # Safety
+    /// The header's promise; `T` takes any bytes, also those that were never written.
+    #[inline]
+    pub(crate) unsafe fn read(&self, index: usize) -> T {
+        assert!(index < self.count);
+        // SAFETY: one of `count`, as promised.
+        unsafe { self.start.wrapping_add(index).read_unaligned() }
+    }
+
+    /// Writes the value at this index.
     ///
     /// # Safety
     /// The header's promise; and no reference leads there.
     #[inline]
-    pub(crate) unsafe fn set(self, count: usize) {
-        if !self.0.is_null() {
-            // SAFETY: not NULL, and writable, as promised.
-            unsafe { self.0.write_unaligned(count) };
+    pub(crate) unsafe fn write(&self, index: usize, value: T) {
+        assert!(index < self.count);
+        // SAFETY: one of `count`, as promised.
+        unsafe { self.start.wrapping_add(index).write_unaligned(value) };
+    }
+
+    /// Writes all of them.
+    ///
+    /// # Safety
+    /// As [`Array::write`].
+    #[inline]
+    pub(crate) unsafe fn fill(&self, value: T) {
+        for index in 0..self.count {
+            // SAFETY: as this function.
+            unsafe { self.write(index, value) };
         }
     }
+}
+
+/// What the caller wrote into a field that it need not write otherwise.
+///
+/// # Safety
+/// The header's promise: it did.
+pub(crate) unsafe fn written<T: Copy>(value: MaybeUninit<T>) -> T {
+    // SAFETY: as this function.
+    unsafe { value.assume_init() }
 }
 
 /// Whether a slice can start here and be this long. Another NULL than the empty one has no bytes.

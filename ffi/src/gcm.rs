@@ -3,12 +3,14 @@
 #![allow(unsafe_code, reason = "exported functions; the blocks only call boundary.rs")]
 
 use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
 use std::ffi::CString;
 use std::sync::LazyLock;
 
-use envelope::core::{Aes256Gcm, Backend, Key, Nonce, TAG, Tag};
+use envelope::core::{AAD_LIMIT, Aes256Gcm, Backend, Key, Nonce, OpenMessage, SealMessage, TAG, TEXT_LIMIT, Tag};
 
-use crate::boundary::{self, Input, Output};
+use crate::boundary::{self, Array, Input, Output};
+use crate::places;
 use crate::status::{Failure, Status};
 
 /// AES-256-GCM under one key, expanded for the best backend of this CPU.
@@ -18,6 +20,26 @@ use crate::status::{Failure, Status};
 pub struct Gcm {
     gcm: Aes256Gcm,
     backend: &'static CStr,
+}
+
+/// One message of tablecrypt_gcm_seal_many or tablecrypt_gcm_open_many, which is sealed or opened where it stands.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Message {
+    /// Its nonce; where it is sealed no other message under this key has it.
+    pub nonce: [u8; 12],
+    /// Its tag: given where it is sealed, taken where it is opened.
+    pub tag: MaybeUninit<[u8; 16]>,
+    /// Its associated data.
+    pub aad: *const u8,
+    /// The length of the associated data.
+    pub aad_length: usize,
+    /// The text, which becomes its ciphertext; or the other way round.
+    pub text: *mut u8,
+    /// The length of the text.
+    pub text_length: usize,
+    /// Given: what the call for one would have answered.
+    pub status: MaybeUninit<Status>,
 }
 
 /// Expands a key of 32 bytes. The caller's copy of it stays the caller's to wipe.
@@ -161,6 +183,89 @@ pub unsafe extern "C" fn tablecrypt_gcm_open(
     })
 }
 
+/// Seals many messages, each in place and short ones faster than one by one; gives their tags. All are sealed, or none is.
+///
+/// No text may share a byte with another one, with the AAD of any message, or with the messages; nor may an AAD with
+/// those.
+///
+/// Errors: NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG. That of any message is the status of all, and nothing else was
+/// written.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_seal_many(gcm: *const Gcm, messages: *mut Message, count: usize) -> Status {
+    boundary::call(|| {
+        let messages = Array::new(messages, count)?;
+        // SAFETY: the header's promise.
+        let gcm = unsafe { check_many(gcm, &messages) }?;
+        let mut batch = Vec::with_capacity(count.min(BATCH));
+        for start in (0..count).step_by(BATCH) {
+            for index in start..count.min(start.saturating_add(BATCH)) {
+                // SAFETY: the header's promise; what is not written yet may be any bytes.
+                let message = unsafe { messages.read(index) };
+                let (aad, text) = message.buffers()?;
+                // SAFETY: the header's promise; all texts are apart from it.
+                let aad = unsafe { aad.bytes() };
+                // SAFETY: the header's promise; it is apart from all AADs, the other texts and the messages.
+                let text = unsafe { text.bytes() };
+                batch.push(SealMessage { nonce: message.nonce, aad, text, tag: [0; TAG] });
+            }
+            gcm.seal_many(&mut batch)?;
+            for (index, sealed) in (start..).zip(batch.drain(..)) {
+                // SAFETY: the header's promise; AADs and texts are apart from the messages.
+                unsafe { answer(&messages, index, Status::Ok, Some(sealed.tag)) };
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Opens many messages, each in place and short ones faster than one by one. OK if all are opened; else the status of the
+/// first that is not, and the others are opened all the same.
+///
+/// No text may share a byte with another one, with the AAD of any message, or with the messages; nor may an AAD with
+/// those.
+///
+/// Errors: UNAUTHENTIC of a message is its status, and its text was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG:
+/// that of any message is the status of all, and nothing else was written.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_gcm_open_many(gcm: *const Gcm, messages: *mut Message, count: usize) -> Status {
+    boundary::call(|| {
+        let messages = Array::new(messages, count)?;
+        // SAFETY: the header's promise.
+        let gcm = unsafe { check_many(gcm, &messages) }?;
+        let mut batch = Vec::with_capacity(count.min(BATCH));
+        let mut first = Ok(());
+        for start in (0..count).step_by(BATCH) {
+            for index in start..count.min(start.saturating_add(BATCH)) {
+                // SAFETY: the header's promise; what is not written yet may be any bytes.
+                let message = unsafe { messages.read(index) };
+                let (aad, text) = message.buffers()?;
+                // SAFETY: the header's promise.
+                let tag = unsafe { boundary::written(message.tag) };
+                // SAFETY: the header's promise; all texts are apart from it.
+                let aad = unsafe { aad.bytes() };
+                // SAFETY: the header's promise; it is apart from all AADs, the other texts and the messages.
+                let text = unsafe { text.bytes() };
+                batch.push(OpenMessage::new(message.nonce, aad, text, tag));
+            }
+            gcm.open_many(&mut batch);
+            for (index, opened) in (start..).zip(batch.drain(..)) {
+                let failure = opened.verdict.err().map(Failure::from);
+                let status = failure.as_ref().map_or(Status::Ok, Failure::status);
+                // SAFETY: the header's promise; AADs and texts are apart from the messages.
+                unsafe { answer(&messages, index, status, None) };
+                first = first.and(failure.map_or(Ok(()), Err));
+            }
+        }
+        first
+    })
+}
+
 /// The name of the backend that the key was expanded for. Static; NULL for NULL.
 ///
 /// # Safety
@@ -203,6 +308,57 @@ pub unsafe extern "C" fn tablecrypt_backend_is_available(name: *const c_char) ->
     // SAFETY: the header's promise.
     let name = unsafe { boundary::string(name) };
     name.ok().and_then(find).is_some_and(|(backend, _)| backend.is_available())
+}
+
+/// Checks all buffers before any is read; gives every message the failure, or what a panic leaves it with.
+///
+/// # Safety
+/// The header's promise.
+unsafe fn check_many<'a>(gcm: *const Gcm, messages: &Array<Message>) -> Result<&'a Aes256Gcm, Failure> {
+    // SAFETY: the header's promise.
+    let checked = unsafe { boundary::shared(gcm) }.and_then(|gcm| {
+        places::apart(messages.range(), messages.count(), |index| {
+            // SAFETY: the header's promise; what is not written yet may be any bytes.
+            let (aad, text) = unsafe { messages.read(index) }.buffers()?;
+            Ok(([aad.range()], text.range()))
+        })?;
+        Ok(&gcm.gcm)
+    });
+    let status = checked.as_ref().map_or_else(Failure::status, |_| Status::Panic);
+    for index in 0..messages.count() {
+        // SAFETY: the header's promise; no reference was made yet.
+        unsafe { answer(messages, index, status, None) };
+    }
+    checked
+}
+
+/// Writes what came of a message.
+///
+/// # Safety
+/// The header's promise; and no reference leads to the messages.
+unsafe fn answer(messages: &Array<Message>, index: usize, status: Status, tag: Option<Tag>) {
+    // SAFETY: the header's promise; what is not written yet may be any bytes.
+    let mut message = unsafe { messages.read(index) };
+    message.status = MaybeUninit::new(status);
+    message.tag = tag.map_or(message.tag, MaybeUninit::new);
+    // SAFETY: as this function.
+    unsafe { messages.write(index, message) };
+}
+
+/// How many messages become references at a time.
+const BATCH: usize = 64;
+
+impl Message {
+    /// Its AAD and its text.
+    #[inline]
+    fn buffers(&self) -> Result<(Input, Output), Failure> {
+        let aad = Input::new(self.aad, self.aad_length)?;
+        let text = Output::new(self.text, self.text_length)?;
+        if self.text_length as u64 > TEXT_LIMIT || self.aad_length as u64 > AAD_LIMIT {
+            return Err(Status::TooLong.into());
+        }
+        Ok((aad, text))
+    }
 }
 
 /// The names of [`Backend::ALL`], in its order, as C wants them.

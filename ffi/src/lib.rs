@@ -4,6 +4,7 @@
 //! gcm.rs  service.rs  connection.rs  table.rs  structure.rs  local_kms.rs      one noun of the header each
 //!                             |
 //!                        boundary.rs     pointers become references here; NULL, lengths and overlap; no panic passes
+//!                         places.rs      overlap among the many buffers of a batch
 //!                             |
 //!                         status.rs      every error's number and sentence
 //! ```
@@ -20,3 +21,4 @@ pub mod structure;
 pub mod table;
 
 mod boundary;
+mod places;

@@ -23,6 +23,7 @@
 use core::ops::Range;
 use core::slice;
 
+use envelope::Item;
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
@@ -172,27 +173,33 @@ where
     })
 }
 
-/// A new bytes object an item, of `length(item's second input)`, which `fill` writes from the item's two inputs; or why not.
-pub(crate) fn new_bytes_many<'py, E: Send>(
+/// A new bytes object an item, of `length(item's second input)`, which `fill` writes from the item's two inputs; and what it
+/// says came of each.
+pub(crate) fn new_bytes_many<'py>(
     py: Python<'py>,
     items: &[(Input<'py>, Input<'py>)],
     length: impl Fn(usize) -> Result<usize, Failure>,
-    fill: impl Fn(&[u8], &[u8], &mut [u8]) -> Result<(), E> + Sync,
-) -> PyResult<Vec<Result<Bound<'py, PyBytes>, E>>> {
+    fill: impl FnOnce(&mut [Item<'_>]) + Send,
+) -> PyResult<(Vec<Bound<'py, PyBytes>>, Vec<envelope::Result<usize>>)> {
     let mut total = 0_usize;
-    let outs = items.iter().map(|(_, text)| {
-        let length = length(text.len())?;
+    let mut outs = Vec::with_capacity(items.len());
+    for (_, input) in items {
+        let length = length(input.len())?;
         total = total.saturating_add(length);
-        PyBytes::new_with(py, length, |_| Ok(()))
-    });
-    let outs: Vec<_> = outs.collect::<PyResult<_>>()?;
+        outs.push(PyBytes::new_with(py, length, |_| Ok(()))?);
+    }
     // Taken when the last object exists, so that nothing of Python runs while the slices live.
-    let parts = items.iter().zip(&outs).map(|((context, text), out)| (context.slice(), text.slice(), unseen(out)));
-    let parts: Vec<_> = parts.collect();
-    let fill = || parts.into_iter().map(|(context, text, out)| fill(context, text, out)).collect::<Vec<_>>();
-    let constant = items.iter().all(|(context, text)| context.is_constant() && text.is_constant());
-    let filled = if total >= RELEASE_AT && constant { py.detach(fill) } else { fill() };
-    Ok(filled.into_iter().zip(outs).map(|(filled, out)| filled.map(|()| out)).collect())
+    let parts = items.iter().zip(&outs);
+    let mut parts: Vec<_> =
+        parts.map(|((context, input), out)| Item::new(context.slice(), input.slice(), unseen(out))).collect();
+    let constant = items.iter().all(|(context, input)| context.is_constant() && input.is_constant());
+    if total >= RELEASE_AT && constant {
+        py.detach(|| fill(&mut parts))
+    } else {
+        fill(&mut parts)
+    }
+    let written = parts.into_iter().map(|part| part.written).collect();
+    Ok((outs, written))
 }
 
 /// The memory of a bytes object that no Python code has seen yet. Private: it is [`new_bytes_many`]'s own object, of which

@@ -17,8 +17,11 @@ use crate::errors::{Failure, not_picklable};
 #[pyclass(frozen, name = "AESGCM", module = "tablecrypt")]
 #[derive(Debug)]
 pub(crate) struct AesGcm {
-    cipher: Aes256Gcm,
+    // In a box, for Python aligns its objects to 16 bytes and an expanded key asks for more.
+    cipher: Box<Aes256Gcm>,
 }
+
+const _: () = assert!(align_of::<AesGcm>() <= 16, "Python would misplace it");
 
 #[pymethods]
 impl AesGcm {
@@ -26,7 +29,7 @@ impl AesGcm {
     #[pyo3(signature = (key))]
     fn new(py: Python<'_>, key: Input<'_>) -> PyResult<Self> {
         let key = Key::fill_with(|copy| if key.to_array(py, copy) { Ok(()) } else { Err(wrong_key()) })?;
-        Ok(Self { cipher: Aes256Gcm::new(&key) })
+        Ok(Self { cipher: Box::new(Aes256Gcm::new(&key)) })
     }
 
     /// A new random key. Raises NoRandom.

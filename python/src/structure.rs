@@ -8,7 +8,7 @@
 //! one KMS call that ends the wait and never needs the GIL. A KMS written in Python would; it takes a call of envelope's
 //! that gives up instead of waiting.
 
-use envelope::OVERHEAD;
+use envelope::{Item, OVERHEAD};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -101,10 +101,11 @@ impl Structure {
     fn seal_many<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let items = pairs(items)?;
         self.wait_for_keys(py)?;
-        let records = new_bytes_many(py, &items, sealed_length, |context, text, out| {
-            self.structure.seal_into(context, text, out).map(drop)
-        })?;
-        records.into_iter().map(|record| Ok(record.map_err(Failure::from)?)).collect()
+        // What the call fails with is the answer of each item as well.
+        let seal = |items: &mut [Item<'_>]| drop(self.structure.seal_many_into(items));
+        let (records, sealed) = new_bytes_many(py, &items, sealed_length, seal)?;
+        sealed.into_iter().try_for_each(|sealed| sealed.map(drop)).map_err(Failure::from)?;
+        Ok(records)
     }
 
     /// Opens many records: from an iterable of (context, record) a list of texts. For a record that does not open, the
@@ -112,14 +113,12 @@ impl Structure {
     fn open_many<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let items = pairs(items)?;
         self.wait_for_keys(py)?;
-        let texts = new_bytes_many(
-            py,
-            &items,
-            |record| Ok(opened_length(record)),
-            |context, record, out| self.structure.open_into(context, record, out).map(drop),
-        )?;
-        let answers = texts.into_iter().map(|text| match text {
-            Ok(text) => text.into_any(),
+        let length = |record| Ok(opened_length(record));
+        // What the call fails with is the answer of each item as well.
+        let open = |items: &mut [Item<'_>]| drop(self.structure.open_many_into(items));
+        let (texts, opened) = new_bytes_many(py, &items, length, open)?;
+        let answers = texts.into_iter().zip(opened).map(|(text, opened)| match opened {
+            Ok(_) => text.into_any(),
             Err(error) => PyErr::from(Failure::from(error)).into_value(py).into_bound(py).into_any(),
         });
         PyList::new(py, answers.collect::<Vec<_>>())

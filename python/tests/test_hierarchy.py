@@ -120,6 +120,45 @@ def test_one_bad_record_of_many_has_its_error_and_the_others_their_text(table):
     assert type(answers[2]) is tablecrypt.Truncated
 
 
+def test_batches_of_any_size_are_the_same_as_one_by_one(table):
+    base = table.base()
+    nonces = set()
+    for count in [1, 2, 63, 64, 65, 200]:
+        # Short ones, which are laid out together, and some that are not.
+        items = [(b"k" * (i % 90), text_of(i * 37 % 1300)) for i in range(count)]
+        records = base.seal_many(items)
+        nonces.update(record[8:32] for record in records)
+        assert [base.open(context, record) for (context, _), record in zip(items, records)] == [text for _, text in items]
+        singles = [base.seal(context, text) for context, text in items]
+        for sealed in [records, singles]:
+            pairs = [(bytearray(context), memoryview(record)) for (context, _), record in zip(items, sealed)]
+            assert base.open_many(pairs) == [text for _, text in items]
+    assert len(nonces) == 1 + 2 + 63 + 64 + 65 + 200
+
+
+def test_forged_records_of_a_batch_leave_their_neighbours_alone(table):
+    base = table.base()
+    items = [(b"%d" % i, text_of(i)) for i in range(150)]
+    records = [bytearray(record) for record in base.seal_many(items)]
+    for i in range(0, 150, 7):
+        records[i][-1 - i % 16] ^= 1
+    answers = base.open_many([(context, record) for (context, _), record in zip(items, records)])
+    for i, answer in enumerate(answers):
+        if i % 7 == 0:
+            assert type(answer) is tablecrypt.Unauthentic
+        else:
+            assert answer == items[i][1]
+
+
+def test_records_of_many_connections_open_in_one_batch(folder, table):
+    # A service of its own is a process of its own: it seals under a key of its own.
+    writers = [tablecrypt.Service.local(folder).connect().open_table("flights").base() for _ in range(12)]
+    items = [(b"%d" % i, writers[i % 12].seal(b"%d" % i, text_of(i))) for i in range(200)]
+    assert len({record[8:20] for _, record in items}) == 12
+    for _ in range(2):
+        assert table.base().open_many(items) == [text_of(i) for i in range(200)]
+
+
 def test_a_table_describes_itself(service, table):
     description = table.describe()
     assert description == service.describe_table("flights")

@@ -15,6 +15,7 @@ int main(int argc, char **argv) {
     CHECK(tablecrypt_last_error(NULL, 0) == 0);
     test_gcm(argv[1]);
     test_tables(argv[2]);
+    test_batches(argv[2]);
     test_bad_arguments(argv[2]);
     test_bad_storage(argv[2]);
     printf("%d passed, %d failed\n", passed, failed);

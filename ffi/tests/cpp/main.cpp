@@ -102,6 +102,41 @@ void test_records(const tablecrypt::structure &base, const tablecrypt::structure
 #endif
 }
 
+void test_batches(const tablecrypt::structure &base) {
+    std::vector<std::string> texts(100), opened;
+    std::vector<bytes> records;
+    std::vector<tablecrypt::item> items;
+
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        texts[i] = std::string(i, 'x');
+        records.emplace_back(tablecrypt::sealed_size(i));
+        opened.emplace_back(i, '-');
+        items.emplace_back("context", texts[i], records[i]);
+    }
+    CHECK_STATUS(TABLECRYPT_OK, base.seal_many(items));
+    records[50].back() ^= 1;
+    items.clear();
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        items.emplace_back("context", records[i], opened[i]);
+    }
+    CHECK_STATUS(TABLECRYPT_UNAUTHENTIC, base.open_many(items));
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        CHECK_STATUS(i == 50 ? TABLECRYPT_UNAUTHENTIC : TABLECRYPT_OK, items[i].status);
+        CHECK(items[i].output_length == (i == 50 ? 0 : i));
+        CHECK(opened[i] == (i == 50 ? std::string(i, '\0') : texts[i]));
+    }
+
+    const auto gcm = tablecrypt::gcm::expand({1, 2, 3});
+    std::array<tablecrypt::gcm_message, 2> messages = {tablecrypt::gcm_message({1}, "aad", texts[80]),
+                                                   tablecrypt::gcm_message({2}, "aad", texts[81])};
+    CHECK_STATUS(TABLECRYPT_OK, gcm->seal_many(messages));
+    CHECK(texts[80] != std::string(80, 'x'));
+    messages[1].tag[0] ^= 1;
+    CHECK_STATUS(TABLECRYPT_UNAUTHENTIC, gcm->open_many(messages));
+    CHECK_STATUS(TABLECRYPT_OK, messages[0].status);
+    CHECK(texts[80] == std::string(80, 'x') && texts[81] == std::string(81, '\0'));
+}
+
 // One structure, eight threads: none of them waits for a turn of its own.
 void test_threads(const tablecrypt::structure &base) {
     std::vector<int> wrong(8);
@@ -143,6 +178,7 @@ void test_tables(const std::string &folder) {
     CHECK_STATUS(TABLECRYPT_NO_SUCH_STRUCTURE, table->at("index").status());
     test_records(*base, *local);
     test_records(*local, *global);
+    test_batches(*base);
     test_threads(*global);
 
     CHECK_STATUS(TABLECRYPT_OK, tablecrypt::local_kms::disable_key(folder));
