@@ -112,7 +112,7 @@ impl Kernel for Expanded {
 }
 
 impl Grouped for Expanded {
-    const CLASSES: usize = 3;
+    const CLASSES: usize = 2;
 
     fn of(expanded: &super::Expanded) -> Option<&Self> {
         match expanded {
@@ -123,16 +123,19 @@ impl Grouped for Expanded {
 
     #[inline]
     fn class(length: usize) -> usize {
-        length.div_ceil(16) / 2
+        // Two or three blocks, four or five: those have all their powers, and one alone is as fast.
+        match length.div_ceil(16) {
+            2 | 3 => 0,
+            4 | 5 => 1,
+            _ => Self::CLASSES,
+        }
     }
 
     #[inline]
     fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]) {
         match class {
             // SAFETY: a key's proof exists only if `detect` saw every feature that `four` enables.
-            0 => unsafe { four::<SEAL, 1>(jobs) },
-            // SAFETY: as above.
-            1 => unsafe { four::<SEAL, 2>(jobs) },
+            0 => unsafe { four::<SEAL, 2>(jobs) },
             // SAFETY: as above.
             _ => unsafe { four::<SEAL, 3>(jobs) },
         }
