@@ -180,7 +180,7 @@ pub(crate) fn new_bytes_many<'py>(
     items: &[(Input<'py>, Input<'py>)],
     length: impl Fn(usize) -> Result<usize, Failure>,
     fill: impl FnOnce(&mut [Item<'_>]) + Send,
-) -> PyResult<(Vec<Bound<'py, PyBytes>>, Vec<envelope::Result<usize>>)> {
+) -> PyResult<Written<'py>> {
     let mut total = 0_usize;
     let mut outs = Vec::with_capacity(items.len());
     for (_, input) in items {
@@ -201,6 +201,9 @@ pub(crate) fn new_bytes_many<'py>(
     let written = parts.into_iter().map(|part| part.written).collect();
     Ok((outs, written))
 }
+
+/// The objects of a batch, and of each whether it was written.
+type Written<'py> = (Vec<Bound<'py, PyBytes>>, Vec<envelope::Result<usize>>);
 
 /// The memory of a bytes object that no Python code has seen yet. Private: it is [`new_bytes_many`]'s own object, of which
 /// it takes one slice.
