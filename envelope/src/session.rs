@@ -31,7 +31,7 @@ const LEASE_BYTES: u64 = 64 << 20;
 /// The session that seals, renewed as its limits ask.
 ///
 /// The former ones stay until the data key goes: a kilobyte for each 2^32 records or 4 TiB. So nothing counts who still
-/// seals with one, and to find the session costs two loads. An ArcSwap, which frees them, cost 15 ns a record.
+/// seals with one, and to find the session costs two loads. An ArcSwap, which frees them, cost 9 ns a record.
 #[derive(Default)]
 pub(crate) struct Writer {
     /// The index of the session that seals.
