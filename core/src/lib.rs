@@ -7,7 +7,8 @@
 //!  Aes256Gcm / Xaes256Gcm      limits, tag check, clearing           gcm.rs  xaes.rs
 //!            | one match a call
 //!        Expanded              the key, expanded for one backend     backend/mod.rs
-//!    aesni | armv8 | portable  one file an instruction set           backend/*.rs
+//!   vaes512 | vaes256 | aesni  one file or folder an instruction set backend/
+//!       armv8 | portable
 //!            | made only with
 //!      proof tokens            what this CPU can run                 cpu.rs
 //! ```
