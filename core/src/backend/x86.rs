@@ -19,6 +19,55 @@ macro_rules! unroll {
 }
 pub(super) use unroll;
 
+/// The trait of a backend, over the functions of its file; all of them enable what the key's proof shows.
+macro_rules! kernel {
+    () => {
+        impl Kernel for Expanded {
+            fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+                // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+                let tag = unsafe { crypt_nonce::<true>(&self.schedule, nonce, aad, text) };
+                clear_vectors();
+                tag
+            }
+
+            fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+                // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+                let tag = unsafe { crypt_nonce::<false>(&self.schedule, nonce, aad, text) };
+                clear_vectors();
+                tag
+            }
+
+            fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+                // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+                let tag = unsafe { crypt_j0::<true>(&self.schedule, j0, aad, text) };
+                clear_vectors();
+                tag
+            }
+
+            fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+                // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
+                let tag = unsafe { crypt_j0::<false>(&self.schedule, j0, aad, text) };
+                clear_vectors();
+                tag
+            }
+
+            fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
+                // SAFETY: `self.proof` exists only if `detect` saw every feature that `hash_nonce` enables.
+                let j0 = unsafe { hash_nonce(&self.schedule, nonce) };
+                clear_vectors();
+                j0
+            }
+
+            fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
+                // SAFETY: `self.proof` exists only if `detect` saw every feature that `encrypt_each` enables.
+                unsafe { encrypt_each(&self.schedule.rounds, blocks) };
+                clear_vectors();
+            }
+        }
+    };
+}
+pub(super) use kernel;
+
 /// Round keys of AES-256.
 pub(super) type Rounds = [__m128i; 15];
 
