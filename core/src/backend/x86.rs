@@ -9,7 +9,7 @@
 use core::arch::asm;
 use core::arch::x86_64::*;
 
-use zeroize::optimization_barrier;
+use zeroize::{Zeroize, optimization_barrier};
 
 use crate::Nonce;
 
@@ -177,6 +177,36 @@ pub(super) fn multiply(a: __m128i, power: __m128i, folded: __m128i) -> __m128i {
 pub(super) fn square(a: __m128i) -> __m128i {
     let (low, high) = (_mm_clmulepi64_si128(a, a, 0x00), _mm_clmulepi64_si128(a, a, 0x11));
     Sum { low, middle: _mm_xor_si128(low, high), high }.reduce()
+}
+
+/// Powers of H', the highest first, so that neighbours are multiplied with neighbouring blocks: `plain[N - n]` is H'^n,
+/// before the zeros that a backend may have at the end.
+#[repr(C, align(64))]
+pub(super) struct Powers<const N: usize> {
+    pub(super) plain: [__m128i; N],
+    /// The two halves of each added, in both halves.
+    pub(super) folded: [__m128i; N],
+}
+
+impl<const N: usize> Powers<N> {
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn zero() -> Self {
+        Self { plain: [_mm_setzero_si128(); N], folded: [_mm_setzero_si128(); N] }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn new(plain: [__m128i; N]) -> Self {
+        Self { plain, folded: plain.map(|power| fold(power)) }
+    }
+}
+
+impl<const N: usize> Zeroize for Powers<N> {
+    fn zeroize(&mut self) {
+        wipe(&mut self.plain);
+        wipe(&mut self.folded);
+    }
 }
 
 /// The two halves added, in both halves: Karatsuba's middle factor.

@@ -23,8 +23,8 @@ use zeroize::Zeroize;
 use super::Kernel;
 use super::lazy::Lazy;
 use super::x86::{
-    Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply, ones, reverse,
-    shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+    Powers, Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply, ones,
+    reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
 use crate::{Key, Nonce, Tag, cpu};
 use steps::*;
@@ -49,23 +49,8 @@ struct Schedule {
     far: Lazy<Far>,
 }
 
-/// Powers of H', the highest first: `plain[N - n]` is H'^n.
-#[repr(C, align(64))]
-struct Powers<const N: usize> {
-    plain: [__m128i; N],
-    /// The two halves of each added, in both halves.
-    folded: [__m128i; N],
-}
-
 type Near = Powers<NEAR>;
 type Far = Powers<FAR>;
-
-impl<const N: usize> Zeroize for Powers<N> {
-    fn zeroize(&mut self) {
-        wipe(&mut self.plain);
-        wipe(&mut self.folded);
-    }
-}
 
 impl Drop for Schedule {
     fn drop(&mut self) {
@@ -330,9 +315,9 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn schedule<T>(proof: cpu::Aesni, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
-    let zero = _mm_setzero_si128();
-    let near = Powers { plain: [zero; NEAR], folded: [zero; NEAR] };
-    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, proof };
+    let near = Powers::zero();
+    let mut expanded =
+        Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };
     let place = &mut expanded.schedule;
     expand(key, &mut place.rounds);
     let one = hash_key(&place.rounds);
@@ -355,14 +340,6 @@ fn extend(near: &Near) -> Far {
         *high = multiply(*low, near.plain[0], near.folded[0]);
     }
     Powers::new(powers)
-}
-
-impl<const N: usize> Powers<N> {
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    fn new(plain: [__m128i; N]) -> Self {
-        Self { plain, folded: plain.map(|power| fold(power)) }
-    }
 }
 
 #[inline]

@@ -11,23 +11,8 @@ pub(super) struct Schedule {
     pub(super) far: Lazy<Far>,
 }
 
-/// Powers of H', the highest first, so that neighbours are multiplied with neighbouring blocks: `plain[N - n]` is H'^n.
-#[repr(C, align(64))]
-pub(super) struct Powers<const N: usize> {
-    pub(super) plain: [__m128i; N],
-    /// The two halves of each added, in both halves.
-    pub(super) folded: [__m128i; N],
-}
-
 pub(super) type Near = Powers<NEAR>;
 pub(super) type Far = Powers<FAR>;
-
-impl<const N: usize> Zeroize for Powers<N> {
-    fn zeroize(&mut self) {
-        wipe(&mut self.plain);
-        wipe(&mut self.folded);
-    }
-}
 
 impl Drop for Schedule {
     fn drop(&mut self) {
@@ -93,9 +78,9 @@ pub(super) fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn schedule<T>(proof: cpu::Vaes256, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
-    let zero = _mm_setzero_si128();
-    let near = Powers { plain: [zero; NEAR], folded: [zero; NEAR] };
-    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, proof };
+    let near = Powers::zero();
+    let mut expanded =
+        Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };
     let place = &mut expanded.schedule;
     expand(key, &mut place.rounds);
     let one = hash_key(&place.rounds);
@@ -103,7 +88,7 @@ pub(super) fn schedule<T>(proof: cpu::Vaes256, key: &[u8; 32], wrap: impl FnOnce
     let four = broadcast(square(two));
     let low = _mm256_inserti128_si256(_mm256_zextsi128_si256(two), one, 1);
     let high = multiply_pair(low, broadcast(two));
-    place.near = Powers::new([multiply_pair(high, four), multiply_pair(low, four), high, low]);
+    place.near = Powers::from_pairs([multiply_pair(high, four), multiply_pair(low, four), high, low]);
     wrap(expanded)
 }
 
@@ -122,13 +107,13 @@ pub(super) fn extend(near: &Near) -> Far {
     for i in 0..8 {
         pairs[i] = multiply_pair(pairs[8 + i], sixteenth);
     }
-    Powers::new(pairs)
+    Powers::from_pairs(pairs)
 }
 
 impl<const N: usize> Powers<N> {
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
-    pub(super) fn new<const PAIRS: usize>(pairs: [__m256i; PAIRS]) -> Self {
+    pub(super) fn from_pairs<const PAIRS: usize>(pairs: [__m256i; PAIRS]) -> Self {
         const { assert!(2 * PAIRS == N) };
         let zero = _mm_setzero_si128();
         let mut powers = Self { plain: [zero; N], folded: [zero; N] };

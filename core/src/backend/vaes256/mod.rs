@@ -32,8 +32,8 @@ use super::Kernel;
 use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
-    Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short, multiply, reverse,
-    shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+    Powers, Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short, multiply,
+    reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;

@@ -11,24 +11,8 @@ pub(super) struct Schedule {
     pub(super) far: Lazy<Far>,
 }
 
-/// Powers of H', the highest first, so that neighbours are multiplied with neighbouring blocks, then zeros:
-/// `plain[N - PAD - n]` is H'^n.
-#[repr(C, align(64))]
-pub(super) struct Powers<const N: usize> {
-    pub(super) plain: [__m128i; N],
-    /// The two halves of each added, in both halves.
-    pub(super) folded: [__m128i; N],
-}
-
 pub(super) type Near = Powers<{ NEAR + PAD }>;
 pub(super) type Far = Powers<{ FAR + PAD }>;
-
-impl<const N: usize> Zeroize for Powers<N> {
-    fn zeroize(&mut self) {
-        wipe(&mut self.plain);
-        wipe(&mut self.folded);
-    }
-}
 
 impl Drop for Schedule {
     fn drop(&mut self) {
@@ -79,9 +63,9 @@ pub(super) fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn schedule<T>(proof: cpu::Vaes512, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
-    let zero = _mm_setzero_si128();
-    let near = Powers { plain: [zero; NEAR + PAD], folded: [zero; NEAR + PAD] };
-    let mut expanded = Expanded { schedule: Schedule { rounds: [zero; 15], near, far: Lazy::new() }, proof };
+    let near = Powers::zero();
+    let mut expanded =
+        Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };
     let place = &mut expanded.schedule;
     expand(key, &mut place.rounds);
     let one = hash_key(&place.rounds);
@@ -92,7 +76,7 @@ pub(super) fn schedule<T>(proof: cpu::Vaes512, key: &[u8; 32], wrap: impl FnOnce
     let above = multiply_quad(pair, broadcast(two));
     let low = _mm512_inserti64x4(above, _mm512_castsi512_si256(pair), 1);
     let high = multiply_quad(low, broadcast(four));
-    place.near = Powers::new([high, low, _mm512_setzero_si512()]);
+    place.near = Powers::from_quads([high, low, _mm512_setzero_si512()]);
     wrap(expanded)
 }
 
@@ -106,13 +90,13 @@ pub(super) fn extend(near: &Near) -> Far {
     let sixteenth = broadcast(_mm512_castsi512_si128(d));
     let [h, g, f, e] = [d, c, b, a].map(|quad| multiply_quad(quad, sixteenth));
     let i = multiply_quad(e, sixteenth);
-    Powers::new([i, h, g, f, e, d, c, b, a, _mm512_setzero_si512()])
+    Powers::from_quads([i, h, g, f, e, d, c, b, a, _mm512_setzero_si512()])
 }
 
 impl<const N: usize> Powers<N> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    pub(super) fn new<const QUADS: usize>(quads: [__m512i; QUADS]) -> Self {
+    pub(super) fn from_quads<const QUADS: usize>(quads: [__m512i; QUADS]) -> Self {
         const { assert!(4 * QUADS == N) };
         let zero = _mm_setzero_si128();
         let mut powers = Self { plain: [zero; N], folded: [zero; N] };
