@@ -187,8 +187,14 @@ pub(super) fn fold_pair(a: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn reverse_pair(blocks: __m256i) -> __m256i {
-    let order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    _mm256_shuffle_epi8(blocks, _mm256_broadcastsi128_si256(order))
+    _mm256_shuffle_epi8(blocks, reverse_order())
+}
+
+/// What shuffles the bytes of each block into their reverse.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn reverse_order() -> __m256i {
+    _mm256_broadcastsi128_si256(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 }
 
 #[inline]

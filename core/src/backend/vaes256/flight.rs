@@ -19,23 +19,16 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
     let end = End::<N>::of(&text);
     let mut state = counters(key, &start);
     let mut sum = PairSum::zero();
-    let mut earlier = PairSum::zero();
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        round(&mut state, key.rounds[R]);
-        if AFTER && R <= STEP {
-            let mut block = reverse_pair(load_pair(&before.as_chunks::<32>().0[R - 1]));
-            if R == 1 {
-                block = _mm256_xor_si256(block, start.waiting);
-            }
-            let at = P - 2 * STEP + 2 * (R - 1);
-            earlier.add(block, pair(&powers.plain, at), pair(&powers.folded, at));
-        }
-        if !SEAL && R + 1 < N {
-            end.hash_whole(R, &text, powers, &mut sum);
-        }
-    });
     if AFTER {
-        start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), earlier.reduce(), 1);
+        let hash = rounds_and_hash(key, powers, before, &mut state, start.waiting);
+        start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
+    } else {
+        unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
+            round(&mut state, key.rounds[R]);
+            if !SEAL && R + 1 < N {
+                end.hash_whole(R, &text, powers, &mut sum);
+            }
+        });
     }
     end.finish::<SEAL, P, AFTER, false>(key, powers, &start, state, sum, text)
 }

@@ -19,6 +19,7 @@
 mod field;
 mod flight;
 mod steps;
+mod weave;
 
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -39,6 +40,7 @@ use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
 use steps::*;
+use weave::*;
 
 /// Vectors a step.
 const STEP: usize = 8;

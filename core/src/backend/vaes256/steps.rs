@@ -71,6 +71,8 @@ macro_rules! hash {
     };
 }
 
+pub(super) use hash;
+
 /// The first vector after a reduction: the hash, in xmm10, is added to it, and the sums start with it.
 macro_rules! hash_first {
     () => {
@@ -84,6 +86,8 @@ macro_rules! hash_first {
          vpclmulqdq ymm9, ymm12, [{folded}], 0x00"
     };
 }
+
+pub(super) use hash_first;
 
 /// The last AES round of one vector, and its text.
 macro_rules! text {
@@ -169,7 +173,7 @@ pub(super) unsafe fn crypt_and_hash(
         sums.add(_mm256_zextsi128_si256(hash), power, folded);
     }
     let mut hash = sums.high;
-    let order = _mm256_broadcastsi128_si256(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    let order = reverse_order();
     // SAFETY: it reads the key, its powers and the constants, and what the caller vouches for, with offsets below 512 a
     // turn; an odd step's turn uses the second 256 alone, so its pointers start 256 bytes before. It writes `output` alone,
     // and names all registers that it changes.
