@@ -53,7 +53,18 @@ macro_rules! hash {
             $vector,
             "]
              vpshufb ymm12, ymm12, ymm15
-             vpclmulqdq ymm13, ymm12, [{plain} + 32 * ",
+             ",
+            products!($vector)
+        )
+    };
+}
+pub(super) use hash;
+
+/// Adds ymm12 times the powers of a vector.
+macro_rules! products {
+    ($vector:literal) => {
+        concat!(
+            "vpclmulqdq ymm13, ymm12, [{plain} + 32 * ",
             $vector,
             "], 0x00
              vpxor ymm8, ymm8, ymm13
@@ -71,7 +82,7 @@ macro_rules! hash {
     };
 }
 
-pub(super) use hash;
+pub(super) use products;
 
 /// The first vector after a reduction: the hash, in xmm10, is added to it, and the sums start with it.
 macro_rules! hash_first {
@@ -88,6 +99,33 @@ macro_rules! hash_first {
 }
 
 pub(super) use hash_first;
+
+/// The reduction of both lanes: the middle is added to the others; then twice `fold`; then the lanes' sum, in xmm10.
+macro_rules! join {
+    () => {
+        "vpxor ymm12, ymm8, ymm10
+         vpxor ymm9, ymm9, ymm12
+         vpslldq ymm12, ymm9, 8
+         vpsrldq ymm9, ymm9, 8
+         vpxor ymm8, ymm8, ymm12
+         vpxor ymm10, ymm10, ymm9"
+    };
+}
+macro_rules! fold {
+    () => {
+        "vpclmulqdq ymm12, ymm8, [{constants} + 32], 0x00
+         vpshufd ymm8, ymm8, 0x4e
+         vpxor ymm8, ymm8, ymm12"
+    };
+}
+macro_rules! sum {
+    () => {
+        "vpxor ymm10, ymm10, ymm8
+         vextracti128 xmm9, ymm10, 1
+         vpxor xmm10, xmm10, xmm9"
+    };
+}
+pub(super) use {fold, join, sum};
 
 /// The last AES round of one vector, and its text.
 macro_rules! text {
@@ -204,26 +242,10 @@ pub(super) unsafe fn crypt_and_hash(
             aes!(6), hash!(13),
             aes!(7), hash!(14),
             aes!(8), hash!(15),
-            // The reduction of both lanes, and their sum.
-            aes!(9),
-            "vpxor ymm12, ymm8, ymm10",
-            "vpxor ymm9, ymm9, ymm12",
-            "vpslldq ymm12, ymm9, 8",
-            "vpsrldq ymm9, ymm9, 8",
-            "vpxor ymm8, ymm8, ymm12",
-            "vpxor ymm10, ymm10, ymm9",
-            aes!(10),
-            "vpclmulqdq ymm12, ymm8, [{constants} + 32], 0x00",
-            "vpshufd ymm8, ymm8, 0x4e",
-            "vpxor ymm8, ymm8, ymm12",
-            aes!(11),
-            "vpclmulqdq ymm12, ymm8, [{constants} + 32], 0x00",
-            "vpshufd ymm8, ymm8, 0x4e",
-            "vpxor ymm8, ymm8, ymm12",
-            aes!(12),
-            "vpxor ymm10, ymm10, ymm8",
-            "vextracti128 xmm9, ymm10, 1",
-            "vpxor xmm10, xmm10, xmm9",
+            aes!(9), join!(),
+            aes!(10), fold!(),
+            aes!(11), fold!(),
+            aes!(12), sum!(),
             aes!(13),
             "vbroadcasti128 ymm11, [{rounds} + 224]",
             text!(0, 256), text!(1, 256), text!(2, 256), text!(3, 256),
