@@ -78,18 +78,19 @@ super::x86::kernel!();
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, j0_of(nonce), aad, text)
+    crypt::<SEAL>(key, j0_of(nonce), true, aad, text)
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, reverse(load(j0)), aad, text)
+    crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
-/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
+/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition. `aligned`: it
+/// is 1. That of another nonce comes of H, so nothing asks it.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start {
         j0,
         counter: _mm_add_epi32(j0, one()),
@@ -107,8 +108,8 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutB
         5 => flight::<SEAL, 6, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         6 => flight::<SEAL, 7, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, text),
-            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, text)),
+            Some(far) => crypt_long::<SEAL>(key, far, start, aligned, text),
+            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, aligned, text)),
         },
     }
 }
@@ -127,7 +128,13 @@ struct Start {
 
 /// A message of more than six blocks: whole steps, then a flight that is never empty.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn crypt_long<const SEAL: bool>(key: &Schedule, far: &Far, mut start: Start, text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt_long<const SEAL: bool>(
+    key: &Schedule,
+    far: &Far,
+    mut start: Start,
+    aligned: bool,
+    text: InOutBuf<'_, '_, u8>,
+) -> Tag {
     let steps = (text.len() - 1) / (16 * STEP);
     let (head, rest) = text.split_at(16 * STEP * steps);
     if steps == 0 {
@@ -136,7 +143,7 @@ fn crypt_long<const SEAL: bool>(key: &Schedule, far: &Far, mut start: Start, tex
     start.hash = multiply(start.aad, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     start.aad = _mm_setzero_si128();
     let (mut steps, _) = head.into_chunks::<U128>();
-    if _mm_cvtsi128_si32(start.counter) % 8 == 2 {
+    if aligned {
         crypt_steps::<SEAL>(key, far, &mut start, steps.reborrow());
     } else {
         crypt_steps_any::<SEAL>(key, far, &mut start, steps.reborrow());
