@@ -26,6 +26,7 @@ use super::x86::{
     Powers, Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply, ones,
     reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
+use crate::ct::clear_vectors;
 use crate::{Key, Nonce, Tag, cpu};
 use steps::*;
 
@@ -353,25 +354,6 @@ fn extend(near: &Near) -> Far {
 #[target_feature(enable = "sse2")]
 fn one() -> __m128i {
     _mm_set_epi32(0, 0, 0, 1)
-}
-
-/// Overwrites the vector registers, where round keys and powers of H stood.
-#[inline]
-fn clear_vectors() {
-    // SAFETY: every x86-64 has these registers; the asm writes them and says so, and touches nothing else.
-    unsafe {
-        asm!(
-            "pxor xmm0, xmm0", "pxor xmm1, xmm1", "pxor xmm2, xmm2", "pxor xmm3, xmm3",
-            "pxor xmm4, xmm4", "pxor xmm5, xmm5", "pxor xmm6, xmm6", "pxor xmm7, xmm7",
-            "pxor xmm8, xmm8", "pxor xmm9, xmm9", "pxor xmm10, xmm10", "pxor xmm11, xmm11",
-            "pxor xmm12, xmm12", "pxor xmm13, xmm13", "pxor xmm14, xmm14", "pxor xmm15, xmm15",
-            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
-            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
-            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
-            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
-            options(nomem, nostack, preserves_flags),
-        );
-    }
 }
 
 #[cfg(test)]
