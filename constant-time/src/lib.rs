@@ -10,3 +10,4 @@
 //! each of them must find.
 
 pub mod leaks;
+pub mod vectors;
