@@ -55,6 +55,53 @@ impl Vectors {
         self.kind
     }
 
+    /// Clears what [`Vectors::capture`] stores, so that it is not the caller's own: the C library's functions for strings leave
+    /// what they read.
+    #[inline(always)]
+    pub fn clear(&self) {
+        #[cfg(target_arch = "x86_64")]
+        match self.kind {
+            Kind::Avx512 => {
+                // SAFETY: the CPU has AVX-512 F, BW and VL; the compiler, which builds for CPUs without, uses none of these.
+                unsafe { clear_wide!(16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31, 0 1 2 3 4 5 6 7) };
+                // SAFETY: the CPU has AVX; the asm says which registers it writes.
+                unsafe { clear!("vzeroall") }
+            }
+            Kind::Avx => {
+                // SAFETY: the CPU has AVX; the asm says which registers it writes.
+                unsafe { clear!("vzeroall") }
+            }
+            _ => {
+                // SAFETY: every x86-64 has SSE2; the asm says which registers it writes.
+                unsafe {
+                    clear!(
+                        "pxor xmm0, xmm0",
+                        "pxor xmm1, xmm1",
+                        "pxor xmm2, xmm2",
+                        "pxor xmm3, xmm3",
+                        "pxor xmm4, xmm4",
+                        "pxor xmm5, xmm5",
+                        "pxor xmm6, xmm6",
+                        "pxor xmm7, xmm7",
+                        "pxor xmm8, xmm8",
+                        "pxor xmm9, xmm9",
+                        "pxor xmm10, xmm10",
+                        "pxor xmm11, xmm11",
+                        "pxor xmm12, xmm12",
+                        "pxor xmm13, xmm13",
+                        "pxor xmm14, xmm14",
+                        "pxor xmm15, xmm15"
+                    );
+                }
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: every AArch64 that runs this has these registers; the asm says which it writes.
+        unsafe {
+            clear_arm!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+        }
+    }
+
     /// Stores all vector registers. Inlined, so that nothing stands between it and the call before.
     #[inline(always)]
     pub fn capture(&mut self) {
@@ -88,6 +135,42 @@ impl Default for Vectors {
         Self::new()
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! clear {
+    ($($line:literal),*) => {
+        asm!($($line),*,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _, out("xmm6") _,
+            out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _, out("xmm12") _, out("xmm13") _,
+            out("xmm14") _, out("xmm15") _, options(nostack, preserves_flags))
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use clear;
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! clear_wide {
+    ($($i:literal)*, $($k:literal)*) => {
+        asm!($(concat!("vpxord xmm", $i, ", xmm", $i, ", xmm", $i),)* $(concat!("kxorq k", $k, ", k", $k, ", k", $k)),*,
+            options(nostack, preserves_flags))
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use clear_wide;
+
+#[cfg(target_arch = "aarch64")]
+macro_rules! clear_arm {
+    ($($i:literal)*) => {
+        asm!($(concat!("movi v", $i, ".2d, #0")),*,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+            out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _, out("v22") _,
+            out("v23") _, out("v24") _, out("v25") _, out("v26") _, out("v27") _, out("v28") _, out("v29") _,
+            out("v30") _, out("v31") _, options(nostack, preserves_flags))
+    };
+}
+#[cfg(target_arch = "aarch64")]
+use clear_arm;
 
 /// Stores sixteen registers, 64 bytes apart.
 #[cfg(target_arch = "x86_64")]

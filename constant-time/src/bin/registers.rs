@@ -54,6 +54,7 @@ struct Look {
 /// Runs one call, looks, and gives what the call gave.
 macro_rules! call {
     ($look:ident, $backend:ident, $name:literal, $call:expr) => {{
+        $look.vectors.clear();
         let result = $call;
         $look.vectors.capture();
         $look.judge(concat_name($backend, $name));
