@@ -13,6 +13,7 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
+use crate::backend::Expanded;
 use crate::{Aes256Gcm, Backend, Error, Key, NONCE, Nonce, PREFIX, TAG, Tag, XNonce};
 
 /// XAES-256-GCM under one key. Neither copied nor printed; wiped when it is dropped.
@@ -34,15 +35,17 @@ impl Drop for Subkey {
 
 impl Xaes256Gcm {
     /// Expands `key` for the best backend of this CPU.
+    #[inline(never)] // as `Aes256Gcm::new`
     #[must_use]
     pub fn new(key: &Key) -> Self {
-        Self::over(Aes256Gcm::new(key))
+        Expanded::best(key, Self::over)
     }
 
     /// Expands `key` for one backend; None where this CPU or this build does not have it.
+    #[inline(never)] // as `Aes256Gcm::new`
     #[must_use]
     pub fn on(backend: Backend, key: &Key) -> Option<Self> {
-        Aes256Gcm::on(backend, key).map(Self::over)
+        Expanded::make(backend, key, Self::over)
     }
 
     /// The backend that the key was expanded for, and derived keys will be.
@@ -101,12 +104,15 @@ impl Xaes256Gcm {
         self.derive(prefix).open_in_place(rest, aad, text, tag)
     }
 
-    fn over(key: Aes256Gcm) -> Self {
+    /// Made first and then completed, so that the key is not moved.
+    #[inline]
+    fn over(expanded: Expanded) -> Self {
+        let mut this = Self { key: Aes256Gcm::over(expanded), subkey: Subkey(0) };
         let mut block = [[0; TAG]];
-        key.encrypt_blocks(&mut block);
-        let doubled = double(u128::from_be_bytes(block[0]));
+        this.key.encrypt_blocks(&mut block);
+        this.subkey.0 = double(u128::from_be_bytes(block[0]));
         block.zeroize();
-        Self { key, subkey: Subkey(doubled) }
+        this
     }
 }
 

@@ -154,11 +154,11 @@ impl Expanded {
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Backend::Armv8 => {
                 let proof = cpu::Armv8::detect()?;
-                Some(wrap(Self::Armv8(armv8::Expanded::new(proof, key))))
+                armv8::Expanded::make(proof, key, |expanded| Some(wrap(Self::Armv8(expanded))))
             }
             #[cfg(not(all(target_arch = "aarch64", target_feature = "neon")))]
             Backend::Armv8 => None,
-            Backend::Portable => Some(wrap(Self::Portable(portable::Expanded::new(key)))),
+            Backend::Portable => Some(portable::Expanded::make(key, |expanded| wrap(Self::Portable(expanded)))),
         }
     }
 
@@ -179,9 +179,9 @@ impl Expanded {
         }
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         if let Some(proof) = cpu::Armv8::detect() {
-            return wrap(Self::Armv8(armv8::Expanded::new(proof, key)));
+            return armv8::Expanded::make(proof, key, |expanded| wrap(Self::Armv8(expanded)));
         }
-        wrap(Self::Portable(portable::Expanded::new(key)))
+        portable::Expanded::make(key, |expanded| wrap(Self::Portable(expanded)))
     }
 
     /// Expands another key for the backend of this one, which proves that it is here, and wraps it.
@@ -195,8 +195,8 @@ impl Expanded {
             #[cfg(target_arch = "x86_64")]
             Self::Aesni(this) => aesni::Expanded::make(this.proof(), key, |expanded| wrap(Self::Aesni(expanded))),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            Self::Armv8(this) => wrap(Self::Armv8(armv8::Expanded::new(this.proof(), key))),
-            Self::Portable(_) => wrap(Self::Portable(portable::Expanded::new(key))),
+            Self::Armv8(this) => armv8::Expanded::make(this.proof(), key, |expanded| wrap(Self::Armv8(expanded))),
+            Self::Portable(_) => portable::Expanded::make(key, |expanded| wrap(Self::Portable(expanded))),
         }
     }
 

@@ -14,6 +14,7 @@ use ghash::universal_hash::UniversalHash;
 use zeroize::Zeroize;
 
 use super::Kernel;
+use crate::ct::clear_vectors;
 use crate::{Key, Nonce, Tag};
 
 type Block = Array<u8, U16>;
@@ -29,13 +30,17 @@ pub(crate) struct Expanded {
 }
 
 impl Expanded {
-    pub(crate) fn new(key: &Key) -> Self {
+    /// Expands `key` and wraps it where the caller wants it.
+    #[inline(never)]
+    pub(crate) fn make<T>(key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         let cipher = Aes256::new(key.expose().into());
         let mut h = Block::default();
         cipher.encrypt_block(&mut h);
         let hash = GHash::new(&h);
         h.zeroize();
-        Self { cipher, hash }
+        let wrapped = wrap(Self { cipher, hash });
+        clear_vectors();
+        wrapped
     }
 
     fn crypt(&self, seal: bool, j0: &[u8; 16], aad: &[u8], mut text: InOutBuf<'_, '_, u8>) -> Tag {
@@ -59,6 +64,7 @@ impl Expanded {
             *byte ^= mask;
         }
         mask.zeroize();
+        clear_vectors();
         tag
     }
 
@@ -116,7 +122,9 @@ impl Kernel for Expanded {
         let mut lengths = Block::default();
         lengths[8..].copy_from_slice(&bits(nonce.len()));
         hash.update(&[lengths]);
-        hash.finalize().into()
+        let j0 = hash.finalize().into();
+        clear_vectors();
+        j0
     }
 
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
@@ -126,6 +134,7 @@ impl Kernel for Expanded {
             *block = cipher_block.into();
             cipher_block.zeroize();
         }
+        clear_vectors();
     }
 }
 

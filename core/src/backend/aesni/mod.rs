@@ -26,6 +26,7 @@ use super::x86::{
     Powers, Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply, ones,
     reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
+use crate::ct::clear_vectors;
 use crate::{Key, Nonce, Tag, cpu};
 use steps::*;
 
@@ -78,18 +79,19 @@ super::x86::kernel!();
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, j0_of(nonce), aad, text)
+    crypt::<SEAL>(key, j0_of(nonce), true, aad, text)
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, reverse(load(j0)), aad, text)
+    crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
-/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
+/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition. `aligned`: it
+/// is 1. That of another nonce comes of H, so nothing asks it.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start {
         j0,
         counter: _mm_add_epi32(j0, one()),
@@ -107,8 +109,8 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutB
         5 => flight::<SEAL, 6, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         6 => flight::<SEAL, 7, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, text),
-            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, text)),
+            Some(far) => crypt_long::<SEAL>(key, far, start, aligned, text),
+            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, aligned, text)),
         },
     }
 }
@@ -127,7 +129,13 @@ struct Start {
 
 /// A message of more than six blocks: whole steps, then a flight that is never empty.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn crypt_long<const SEAL: bool>(key: &Schedule, far: &Far, mut start: Start, text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt_long<const SEAL: bool>(
+    key: &Schedule,
+    far: &Far,
+    mut start: Start,
+    aligned: bool,
+    text: InOutBuf<'_, '_, u8>,
+) -> Tag {
     let steps = (text.len() - 1) / (16 * STEP);
     let (head, rest) = text.split_at(16 * STEP * steps);
     if steps == 0 {
@@ -136,7 +144,7 @@ fn crypt_long<const SEAL: bool>(key: &Schedule, far: &Far, mut start: Start, tex
     start.hash = multiply(start.aad, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     start.aad = _mm_setzero_si128();
     let (mut steps, _) = head.into_chunks::<U128>();
-    if _mm_cvtsi128_si32(start.counter) % 8 == 2 {
+    if aligned {
         crypt_steps::<SEAL>(key, far, &mut start, steps.reborrow());
     } else {
         crypt_steps_any::<SEAL>(key, far, &mut start, steps.reborrow());
@@ -346,25 +354,6 @@ fn extend(near: &Near) -> Far {
 #[target_feature(enable = "sse2")]
 fn one() -> __m128i {
     _mm_set_epi32(0, 0, 0, 1)
-}
-
-/// Overwrites the vector registers, where round keys and powers of H stood.
-#[inline]
-fn clear_vectors() {
-    // SAFETY: every x86-64 has these registers; the asm writes them and says so, and touches nothing else.
-    unsafe {
-        asm!(
-            "pxor xmm0, xmm0", "pxor xmm1, xmm1", "pxor xmm2, xmm2", "pxor xmm3, xmm3",
-            "pxor xmm4, xmm4", "pxor xmm5, xmm5", "pxor xmm6, xmm6", "pxor xmm7, xmm7",
-            "pxor xmm8, xmm8", "pxor xmm9, xmm9", "pxor xmm10, xmm10", "pxor xmm11, xmm11",
-            "pxor xmm12, xmm12", "pxor xmm13, xmm13", "pxor xmm14, xmm14", "pxor xmm15, xmm15",
-            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
-            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
-            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
-            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
-            options(nomem, nostack, preserves_flags),
-        );
-    }
 }
 
 #[cfg(test)]

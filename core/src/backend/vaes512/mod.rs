@@ -111,26 +111,29 @@ impl Grouped for Expanded {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, j0_of(nonce), aad, text)
+    crypt::<SEAL>(key, j0_of(nonce), true, aad, text)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, reverse(load(j0)), aad, text)
+    crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
-/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
+/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition. `aligned`: it
+/// is 1. That of another nonce comes of H, so nothing asks it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start::of(key, j0, aad, text.len());
     let near = &key.near;
     match text.len().div_ceil(16) {
         0..=3 => flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
         4..=6 => flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text),
-            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text)),
+            Some(far) => crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            None => key
+                .far
+                .make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text)),
         },
     }
 }
@@ -165,7 +168,7 @@ fn crypt_long<const SEAL: bool>(
     key: &Schedule,
     far: &Far,
     mut start: Start,
-    has_aad: bool,
+    (aligned, has_aad): (bool, bool),
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     let steps = (text.len() - 1) / (64 * STEP);
@@ -178,7 +181,7 @@ fn crypt_long<const SEAL: bool>(
         hash = multiply(hash, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     }
     let (mut steps, _) = head.into_chunks::<U512>();
-    hash = if _mm_cvtsi128_si32(start.counter) % 32 == 2 {
+    hash = if aligned {
         crypt_steps::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
     } else {
         crypt_steps_any::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
