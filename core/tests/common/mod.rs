@@ -1,6 +1,8 @@
 //! What the tests of the core share: the list of backends that run here, and the vector files.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod forgeries;
+
 use std::io::Write;
 
 use tablecrypt_core::Backend;
