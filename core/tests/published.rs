@@ -138,10 +138,15 @@ fn ensure(holds: bool, wrong: &'static str) -> Result<(), &'static str> {
 struct Way {
     name: &'static str,
     /// Seals a text under a case's nonce and AAD.
-    seal: fn(&Aes256Gcm, &Case, &[u8]) -> (Vec<u8>, Tag),
-    /// Opens a case's ciphertext with this tag; gives the answer and what stands in the output.
-    open: fn(&Aes256Gcm, &Case, &Tag) -> (Result<(), Error>, Vec<u8>),
+    seal: fn(&Aes256Gcm, &Case, &[u8]) -> Sealed,
+    /// Opens a case's ciphertext with this tag.
+    open: fn(&Aes256Gcm, &Case, &Tag) -> Opened,
 }
+
+/// A ciphertext and its tag.
+type Sealed = (Vec<u8>, Tag);
+/// The answer, and what stands in the output.
+type Opened = (Result<(), Error>, Vec<u8>);
 
 /// Those that take the case's nonce.
 fn ways(case: &Case) -> &'static [Way] {
@@ -221,7 +226,7 @@ const WAYS: [Way; 6] = [
 /// The same message so many times: a group that is interleaved, and one alone.
 const BATCH: usize = 5;
 
-fn seal_batch(cipher: &Aes256Gcm, case: &Case, text: &[u8]) -> (Vec<u8>, Tag) {
+fn seal_batch(cipher: &Aes256Gcm, case: &Case, text: &[u8]) -> Sealed {
     let mut texts = vec![text.to_vec(); BATCH];
     let message = |text| SealMessage { nonce: *case.nonce(), aad: &case.aad, text, tag: [0; TAG] };
     let mut messages: Vec<_> = texts.iter_mut().map(|text| message(text)).collect();
@@ -232,7 +237,7 @@ fn seal_batch(cipher: &Aes256Gcm, case: &Case, text: &[u8]) -> (Vec<u8>, Tag) {
     (texts.swap_remove(0), tag)
 }
 
-fn open_batch(cipher: &Aes256Gcm, case: &Case, tag: &Tag) -> (Result<(), Error>, Vec<u8>) {
+fn open_batch(cipher: &Aes256Gcm, case: &Case, tag: &Tag) -> Opened {
     let mut texts = vec![case.ciphertext.clone(); BATCH];
     let message = |text| OpenMessage::new(*case.nonce(), &case.aad, text, *tag);
     let mut messages: Vec<_> = texts.iter_mut().map(|text| message(text)).collect();
