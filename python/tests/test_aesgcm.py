@@ -85,24 +85,6 @@ def test_no_associated_data_is_the_same_as_empty():
     assert ours.encrypt(nonce=NONCE, data=b"data", associated_data=None) == aead.AESGCM(KEY).encrypt(NONCE, b"data", None)
 
 
-@pytest.mark.parametrize("length", [12, 16])
-def test_every_flipped_bit_of_the_tag_is_refused_and_output_cleared(length):
-    cipher, nonce = tablecrypt.AESGCM(KEY), bytes(length)
-    sealed = cipher.encrypt(nonce, b"text" * 16, AAD)
-    for bit in range(128):
-        forged = bytearray(sealed)
-        forged[len(sealed) - 16 + bit // 8] ^= 1 << bit % 8
-        buf = bytearray(b"\xee" * 64)
-        with pytest.raises(tablecrypt.InvalidTag):
-            cipher.decrypt_into(nonce, forged, AAD, buf)
-        assert buf == bytes(64)
-        with pytest.raises(tablecrypt.InvalidTag):
-            cipher.decrypt_into(nonce, forged, AAD, memoryview(forged)[:64])
-        assert forged[:64] == bytes(64)
-        with pytest.raises(tablecrypt.InvalidTag):
-            cipher.decrypt(nonce, bytes(sealed[:-1]), AAD)
-
-
 def test_what_is_shorter_than_a_tag_is_refused_by_both():
     for length in range(16):
         with pytest.raises(tablecrypt.InvalidTag):
