@@ -2,7 +2,7 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick wheel header fmt lint docs setup clean
+.PHONY: run test bench bench-quick wheel header fmt lint docs soak setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
@@ -13,5 +13,6 @@ header:  ; @admin/header
 fmt:     ; @admin/fmt
 lint:    ; @admin/lint
 docs:    ; @admin/docs
+soak:    ; @admin/soak $(ARGS)
 setup:   ; @admin/setup
 clean:   ; @admin/clean

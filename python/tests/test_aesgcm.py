@@ -132,6 +132,33 @@ def test_the_output_may_begin_where_the_data_begins_and_overlap_in_no_other_way(
         assert len(before) == 80
 
 
+def test_every_offset_of_an_output_over_its_text_is_refused_untouched_but_the_text_s_own_place():
+    cipher, length, at = tablecrypt.AESGCM(KEY), 4000, 4096 + 100
+    sealed = cipher.encrypt(NONCE, bytes(range(250)) * 16, AAD)
+    before = bytearray(bytes(range(250)) * 60)
+    before[at : at + length] = bytes(range(250)) * 16
+    sealed_before = before[:]
+    sealed_before[at : at + length + 16] = sealed
+    refused = done = 0
+    for offset in range(-4096, 4097):
+        for call, given, read, written in [
+            (cipher.encrypt_into, before, length, length + 16),
+            (cipher.decrypt_into, sealed_before, length + 16, length),
+        ]:
+            memory = given[:]
+            view = memoryview(memory)
+            text, out = view[at : at + read], view[at + offset : at + offset + written]
+            if -written < offset < read and offset != 0:
+                with pytest.raises(tablecrypt.Overlap):
+                    call(NONCE, text, AAD, out)
+                assert memory == given
+                refused += 1
+            else:
+                assert call(NONCE, text, AAD, out) == written
+                done += 1
+    assert (refused, done) == (2 * (2 * length + 14), 2 * (8193 - 2 * length - 14))
+
+
 def test_keys_have_256_bits_and_no_other_length():
     key = tablecrypt.AESGCM.generate_key()
     assert len(key) == len(tablecrypt.AESGCM.generate_key(bit_length=256)) == 32

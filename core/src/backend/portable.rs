@@ -45,6 +45,8 @@ impl Expanded {
 
     fn crypt(&self, seal: bool, j0: &[u8; 16], aad: &[u8], mut text: InOutBuf<'_, '_, u8>) -> Tag {
         let mut hash = self.hash.clone();
+        path!(portable.text, seal, usize::from(text.is_empty()));
+        path!(portable.aad, crate::paths::aad(aad.len()));
         hash.update_padded(aad);
         if !seal {
             hash.update_padded(text.get_in());
@@ -76,6 +78,7 @@ impl Expanded {
         let mut rest = text;
         while !rest.is_empty() {
             let length = rest.len().min(16 * STEP);
+            path!(portable.step, usize::from(length < 16 * STEP) + usize::from(length % 16 > 0));
             let blocks = &mut keystream[..length.div_ceil(16)];
             for block in &mut *blocks {
                 counter = counter.wrapping_add(1);
@@ -109,10 +112,12 @@ impl Kernel for Expanded {
     }
 
     fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        path!(portable.from, true, crate::paths::wraps(j0, text.len()));
         self.crypt(true, j0, aad, text)
     }
 
     fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        path!(portable.from, false, crate::paths::wraps(j0, text.len()));
         self.crypt(false, j0, aad, text)
     }
 

@@ -84,6 +84,7 @@ fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    path!(aesni.from, SEAL, crate::paths::wraps(j0, text.len()));
     crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
@@ -100,6 +101,7 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
         lengths: lengths_of(aad.len(), text.len()),
     };
     let near = &key.near;
+    path!(aesni.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
         0 => flight::<SEAL, 1, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         1 => flight::<SEAL, 2, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
@@ -139,8 +141,10 @@ fn crypt_long<const SEAL: bool>(
     let steps = (text.len() - 1) / (16 * STEP);
     let (head, rest) = text.split_at(16 * STEP * steps);
     if steps == 0 {
+        path!(aesni.flight, SEAL, rest.len().div_ceil(16));
         return fly::<SEAL, false>(key, far, start, &[0; 16 * STEP], rest);
     }
+    path!(aesni.after, SEAL, rest.len().div_ceil(16));
     start.hash = multiply(start.aad, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     start.aad = _mm_setzero_si128();
     let (mut steps, _) = head.into_chunks::<U128>();
@@ -261,6 +265,7 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
         let input = load_last(text.get_in());
         let output = _mm_aesenclast_si128(state[N - 1], _mm_xor_si128(key.rounds[14], input));
         let part = length - at;
+        path!(aesni.end, SEAL, usize::from(part < 16) + usize::from(part < 16 && N > 2));
         let mut hashed = if SEAL { output } else { input };
         if part == 16 {
             store(text.get_out()[at..].first_chunk_mut().expect("a block"), output);
@@ -290,6 +295,7 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    path!(aesni.aad, crate::paths::aad(aad.len()));
     if aad.is_empty() {
         return _mm_setzero_si128();
     }
@@ -302,6 +308,7 @@ fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
 fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
     let mut hash = _mm_setzero_si128();
     for chunk in bytes.as_chunks::<16>().0.chunks(NEAR) {
+        path!(aesni.hash, chunk.len());
         let mut sum = Sum::zero();
         for (block, at) in chunk.iter().zip(NEAR - chunk.len()..) {
             sum.add(_mm_xor_si128(reverse(load(block)), hash), key.near.plain[at], key.near.folded[at]);

@@ -88,6 +88,7 @@ impl Expanded {
     }
 
     fn crypt<const SEAL: bool>(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        path!(armv8.xor, usize::from(self.eor3.is_some()));
         let tag = match self.eor3 {
             // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt_nonce` enables.
             Some(eor3) => unsafe { crypt_nonce::<SEAL, _>(&self.schedule, eor3, nonce, aad, text) },
@@ -154,6 +155,7 @@ fn crypt_nonce<const SEAL: bool, X: Xor>(
 
 #[target_feature(enable = "neon,aes")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    path!(armv8.from, SEAL, crate::paths::wraps(j0, text.len()));
     let j0 = load(j0);
     crypt::<SEAL, false, Eor>(key, Eor, (key.first[0], j0), plus(words(j0), 1), aad, text)
 }
@@ -175,6 +177,7 @@ fn crypt<const SEAL: bool, const ALIGNED: bool, X: Xor>(
         vcreate_u64((text.len() as u64 * 8).reverse_bits()),
     );
     let (mut steps, tail) = text.into_chunks::<U128>();
+    path!(armv8.steps, SEAL, steps.len().min(5) + if ALIGNED { 0 } else { 6 });
     // The blocks of the tail and the lengths: hashed with the AAD if nothing stands between them.
     let last = tail.len().div_ceil(16) + 1;
     let mut run = hash_aad::<SEAL, ALIGNED, X>(key, xor, aad, if steps.is_empty() { last } else { 0 });
@@ -263,6 +266,8 @@ fn crypt_tail<const SEAL: bool, const ALIGNED: bool, X: Xor>(
 ) -> uint8x16_t {
     let (mut whole, mut part) = tail.into_chunks::<U16>();
     let (blocks, rest) = (whole.len(), part.len());
+    path!(armv8.tail, SEAL, blocks + usize::from(rest > 0));
+    path!(armv8.part, SEAL, usize::from(rest > 0));
     let mut partial = padded(part.get_in());
     if !SEAL {
         for block in whole.get_in() {
@@ -373,6 +378,8 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 #[target_feature(enable = "neon,aes")]
 fn hash_aad<const SEAL: bool, const ALIGNED: bool, X: Xor>(key: &Schedule, xor: X, aad: &[u8], more: usize) -> Run {
     let (steps, rest) = aad.as_chunks::<{ 16 * STEP }>();
+    path!(armv8.aad, crate::paths::aad(aad.len()));
+    path!(armv8.aad_steps, steps.len().min(2));
     let mut hash = vdupq_n_u8(0);
     for step in steps {
         hash = hash_step(key, xor, hash, &polynomials(load_blocks(step)));

@@ -25,6 +25,7 @@ impl Drop for Schedule {
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    path!(vaes256.aad, crate::paths::aad(aad.len()));
     match <&[u8; 16]>::try_from(aad) {
         Ok(block) => reverse(load(block)),
         Err(_) => hash_any_aad(key, aad),
@@ -46,6 +47,7 @@ pub(super) fn hash_any_aad(key: &Schedule, aad: &[u8]) -> __m128i {
 pub(super) fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
     let mut hash = _mm_setzero_si128();
     for chunk in bytes.chunks(16 * NEAR) {
+        path!(vaes256.hash, chunk.len() / 16);
         let blocks = chunk.len() / 16;
         let (plain, folded) = (&key.near.plain[NEAR - blocks..], &key.near.folded[NEAR - blocks..]);
         let mut sum = PairSum::zero();

@@ -34,6 +34,7 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn four<const SEAL: bool, const N: usize>(jobs: [(&Expanded, Parts<'_>); GROUP]) {
+    path!(vaes256.four, SEAL, N);
     let keys = jobs.each_ref().map(|(key, _)| &key.schedule);
     let starts =
         jobs.each_ref().map(|(key, parts)| Start::of(&key.schedule, j0_of(parts.nonce), parts.aad, parts.text.len()));
@@ -189,6 +190,7 @@ impl<const N: usize> End<N> {
         mut sum: PairSum,
         mut text: InOutBuf<'_, '_, u8>,
     ) -> Tag {
+        path!(vaes256.end, SEAL, 2 * usize::from(N > 1) + usize::from(!self.whole));
         let (plain, folded) = self.powers(powers);
         let lengths = self.lengths(powers, start, &mut sum);
         let last = broadcast(key.rounds[14]);

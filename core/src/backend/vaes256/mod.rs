@@ -114,6 +114,7 @@ fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text
 
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    path!(vaes256.from, SEAL, crate::paths::wraps(j0, text.len()));
     crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
@@ -124,6 +125,7 @@ fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: I
 fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start::of(key, j0, aad, text.len());
     let near = &key.near;
+    path!(vaes256.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
         0 | 1 => flight::<SEAL, 1, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
         2 | 3 => flight::<SEAL, 2, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
@@ -174,8 +176,10 @@ fn crypt_long<const SEAL: bool>(
     let steps = (text.len() - 1) / (32 * STEP);
     let (head, rest) = text.split_at(32 * STEP * steps);
     if steps == 0 {
+        path!(vaes256.flight, SEAL, rest.len().div_ceil(16));
         return fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], rest);
     }
+    path!(vaes256.after, SEAL, rest.len().div_ceil(16));
     let mut hash = _mm256_castsi256_si128(start.waiting);
     if has_aad {
         hash = multiply(hash, near(key).0, near(key).1);

@@ -162,6 +162,7 @@ pub(super) fn crypt_steps<const SEAL: bool>(
     hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U256>>,
 ) -> __m128i {
+    path!(vaes256.steps, SEAL, steps.len().min(5));
     let window = _mm256_broadcastsi128_si256(_mm_sub_epi32(*counter, _mm_set_epi32(0, 0, 0, 2)));
     let count = steps.len() as u32;
     let mut done = 0;
@@ -322,6 +323,7 @@ pub(super) fn crypt_steps_any<const SEAL: bool>(
     mut hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U256>>,
 ) -> __m128i {
+    path!(vaes256.any, SEAL, steps.len().min(5));
     let count = steps.len();
     for i in 0..count {
         if SEAL && i > 0 {

@@ -25,6 +25,7 @@ impl Drop for Schedule {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    path!(vaes512.aad, crate::paths::aad(aad.len()));
     let Some(whole) = aad.len().checked_sub(1) else { return _mm_setzero_si128() };
     let (whole, last) = aad.split_at(whole & !15);
     let last = reverse(_mm512_castsi512_si128(load_masked(last, 0, u64::MAX.unbounded_shr((64 - last.len()) as u32))));
@@ -37,6 +38,7 @@ pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
 pub(super) fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
     let mut hash = _mm_setzero_si128();
     for chunk in bytes.chunks(16 * NEAR) {
+        path!(vaes512.hash, chunk.len() / 16);
         let at = NEAR - chunk.len() / 16;
         let (plain, folded) = (&key.near.plain[at..], &key.near.folded[at..]);
         let mut sum = QuadSum::zero();

@@ -116,6 +116,7 @@ fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    path!(vaes512.from, SEAL, crate::paths::wraps(j0, text.len()));
     crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
@@ -126,6 +127,7 @@ fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: I
 fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start::of(key, j0, aad, text.len());
     let near = &key.near;
+    path!(vaes512.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
         0..=3 => flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
         4..=6 => flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
@@ -174,8 +176,10 @@ fn crypt_long<const SEAL: bool>(
     let steps = (text.len() - 1) / (64 * STEP);
     let (head, rest) = text.split_at(64 * STEP * steps);
     if steps == 0 {
+        path!(vaes512.flight, SEAL, rest.len().div_ceil(16));
         return fly::<SEAL, false>(key, far, start, &[0; 64 * STEP], rest);
     }
+    path!(vaes512.after, SEAL, rest.len().div_ceil(16));
     let mut hash = _mm512_castsi512_si128(start.waiting);
     if has_aad {
         hash = multiply(hash, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
