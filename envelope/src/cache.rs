@@ -17,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwapOption, Guard};
-use tablecrypt_os::fork_generation;
+use tablecrypt_os::{PerProcess, fork_generation};
 
 use crate::keys::Keys;
 use crate::service::Inner;
@@ -37,15 +37,22 @@ pub(crate) struct Permission {
     keys: ArcSwapOption<Keys>,
     /// Whether there was an operation since a refresh became due.
     active: AtomicBool,
-    /// The process whose timer watches this permission.
+    /// The process that has the live keys, and whose timer watches this permission.
     generation: AtomicU64,
+    /// Set once, and then for every process that is forked.
+    closed: AtomicBool,
+    /// A forked child begins with a new one: it knows of no refresh, no failure and no waiting thread.
+    waiting: PerProcess<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
     state: Mutex<State>,
     landed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    closed: bool,
     /// Whether a refresh is under way; there is never a second one.
     in_flight: bool,
     /// When the KMS call began that the live keys come from.
@@ -86,8 +93,8 @@ impl Permission {
             keys: ArcSwapOption::empty(),
             active: AtomicBool::new(true),
             generation: AtomicU64::new(0),
-            state: Mutex::default(),
-            landed: Condvar::new(),
+            closed: AtomicBool::new(false),
+            waiting: PerProcess::new(),
         })
     }
 
@@ -98,7 +105,8 @@ impl Permission {
     /// Calls `f` with the live keys; waits for a refresh first if there are none.
     #[inline]
     pub(crate) fn with_keys<T>(self: &Arc<Self>, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
-        if self.generation.load(Ordering::Relaxed) != fork_generation() {
+        // Acquire: what `watch` did to the keys is seen.
+        if self.generation.load(Ordering::Acquire) != fork_generation() {
             self.watch()?;
         }
         let mut snapshot = self.keys.load();
@@ -121,24 +129,21 @@ impl Permission {
         }
     }
 
-    /// Has this process's timer watch the permission: at the first operation, and at the first after a fork, for a child
-    /// has its parent's keys and none of its threads.
+    /// Makes the permission this process's: at its first operation, and at the first after a fork. A child has none of
+    /// its parent's threads and none of its keys, so it lets go of what they were, and asks the KMS for itself.
     #[cold]
     fn watch(self: &Arc<Self>) -> Result<()> {
         let generation = fork_generation();
-        let before = self.generation.swap(generation, Ordering::Relaxed);
-        if before == generation {
+        let _state = self.state();
+        if self.generation.load(Ordering::Relaxed) == generation {
             return Ok(());
         }
-        if before != 0 {
-            // A refresh that was under way goes on in the parent only.
-            self.state().in_flight = false;
-        }
-        self.service.refresher.watch(self).map_err(|error| {
-            // No key is used that no timer would wipe: the next operation tries again.
-            self.generation.store(0, Ordering::Relaxed);
-            Error::io("the thread that watches deadlines", error)
-        })
+        self.keys.store(None);
+        // No key is used that no timer would wipe: if there is no thread to be had, the next operation tries again.
+        let watched = self.service.refresher.watch(self);
+        watched.map_err(|error| Error::io("the thread that watches deadlines", error))?;
+        self.generation.store(generation, Ordering::Release);
+        Ok(())
     }
 
     /// Waits for one refresh, which all callers that come at once share.
@@ -146,7 +151,7 @@ impl Permission {
     fn unlock(&self) -> Result<Arc<Keys>> {
         let mut state = self.state();
         loop {
-            if state.closed {
+            if self.is_closed() {
                 return Err(Error::Closed);
             }
             if let Some(keys) = self.keys.load_full() {
@@ -160,7 +165,7 @@ impl Permission {
             if !state.in_flight {
                 break;
             }
-            state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.waiting.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.in_flight = true;
         drop(state);
@@ -173,7 +178,7 @@ impl Permission {
         let (began, date) = (self.service.clock.now(), self.service.clock.date());
         let answer = self.service.unwrap_table(&self.table);
         let mut state = self.state();
-        if state.closed {
+        if self.is_closed() {
             return Err(Error::Closed);
         }
         match answer {
@@ -243,10 +248,10 @@ impl Permission {
 
     /// Ends the permission for good.
     pub(crate) fn close(&self) {
-        let mut state = self.state();
-        state.closed = true;
+        let _state = self.state();
+        self.closed.store(true, Ordering::Relaxed);
         self.keys.store(None);
-        self.landed.notify_all();
+        self.waiting.landed.notify_all();
     }
 
     pub(crate) fn permitted_for(&self) -> Option<Duration> {
@@ -260,8 +265,13 @@ impl Permission {
         Ok(TableDescription { inaccessible_since, ..self.service.describe_table(&self.table)? })
     }
 
+    /// Read and set under the lock of `state`, unless by the parent before a fork.
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -277,7 +287,7 @@ struct Landing<'a>(&'a Permission);
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
         self.0.state().in_flight = false;
-        self.0.landed.notify_all();
+        self.0.waiting.landed.notify_all();
         self.0.service.refresher.ring();
     }
 }

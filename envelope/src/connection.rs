@@ -1,8 +1,9 @@
 //! One client connection: what has a permission of its own, refreshed once every five minutes while it is used.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 use crate::cache::Permission;
 use crate::service::Inner;
@@ -17,12 +18,13 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Connection {
     service: Arc<Inner>,
-    permissions: Mutex<Option<HashMap<String, Arc<Permission>>>>,
+    /// None once it is closed. Changed by swapping, for a lock could be held at the instant of a fork.
+    permissions: ArcSwapOption<HashMap<String, Arc<Permission>>>,
 }
 
 impl Connection {
     pub(crate) fn new(service: Arc<Inner>) -> Self {
-        Self { service, permissions: Mutex::new(Some(HashMap::new())) }
+        Self { service, permissions: ArcSwapOption::from_pointee(HashMap::new()) }
     }
 
     /// Opens a table. The first time that costs one KMS call; callers that come at once share it.
@@ -34,13 +36,7 @@ impl Connection {
     /// [`Error::Closed`].
     pub fn open_table(&self, table: &str) -> Result<Table> {
         check_name(table)?;
-        let permission = {
-            let mut permissions = self.permissions.lock().unwrap_or_else(PoisonError::into_inner);
-            match permissions.as_mut().ok_or(Error::Closed)?.entry(table.to_owned()) {
-                Entry::Occupied(known) => Arc::clone(known.get()),
-                Entry::Vacant(new) => Arc::clone(new.insert(Permission::new(&self.service, table))),
-            }
-        };
+        let permission = self.permission(table)?;
         let structures = permission
             .with_keys(|keys| Ok(keys.structures().map(|(id, name)| (id, name.clone())).collect::<Arc<[_]>>()))?;
         Ok(Table::new(permission, structures))
@@ -51,9 +47,25 @@ impl Connection {
     ///
     /// Dropping a connection does the same when its last table and structure are dropped.
     pub fn close(&self) {
-        let permissions = self.permissions.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for permission in permissions.into_iter().flat_map(HashMap::into_values) {
-            permission.close();
+        if let Some(permissions) = self.permissions.swap(None) {
+            permissions.values().for_each(|permission| permission.close());
         }
+    }
+
+    /// The connection's permission for a table; there is never a second one.
+    fn permission(&self, table: &str) -> Result<Arc<Permission>> {
+        let mut new = None;
+        let before = self.permissions.rcu(|permissions| {
+            let permissions = permissions.as_ref()?;
+            if permissions.contains_key(table) {
+                return Some(Arc::clone(permissions));
+            }
+            let new = new.get_or_insert_with(|| Permission::new(&self.service, table));
+            let mut with = HashMap::clone(permissions);
+            with.insert(table.to_owned(), Arc::clone(new));
+            Some(Arc::new(with))
+        });
+        let before = before.ok_or(Error::Closed)?;
+        before.get(table).cloned().or(new).ok_or(Error::Closed)
     }
 }

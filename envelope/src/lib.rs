@@ -54,6 +54,7 @@ pub use service::{DEFAULT_KEY_ALIAS, Service, ServiceBuilder};
 pub use structure::Structure;
 pub use table::{KeyStatus, StructureName, Table, TableDescription, TableSpec};
 pub use tablecrypt_core as core;
+pub use tablecrypt_os::{KeyBox, KeyMemory, KeyMemoryUse, MemoryKind, key_memory};
 
 /// What every call here gives that can fail.
 pub type Result<T, E = Error> = ::core::result::Result<T, E>;

@@ -6,7 +6,8 @@
 //! readers  a bounded cache of derived keys, by prefix
 //! ```
 //!
-//! A new prefix comes after 2^32 records or 4 TiB, after a fork, and whenever a table is opened. So nonces never come
+//! Derived keys lie in key memory, which a forked child has not got: a child finds none in its parent's sessions and
+//! takes new ones. A new prefix comes after 2^32 records or 4 TiB, after a fork, and whenever a table is opened. So nonces never come
 //! from the caller and no counter has to be durable.
 
 use core::cell::Cell;
@@ -15,8 +16,9 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use tablecrypt_core::{Aes256Gcm, NONCE, Nonce, PREFIX, Xaes256Gcm};
-use tablecrypt_os::fork_generation;
+use tablecrypt_os::KeyBox;
 
+use crate::keys::alive;
 use crate::{Error, Result};
 
 /// Records under one session key at the most.
@@ -49,11 +51,11 @@ impl Writer {
     /// The session that seals now and what `draw` took of it; a new one for as long as it gives None, because the session
     /// had no nonce for it.
     #[inline]
-    pub(crate) fn draw<T>(
-        &self,
-        key: &Xaes256Gcm,
-        mut draw: impl FnMut(&Session) -> Option<T>,
-    ) -> Result<(&Session, T)> {
+    pub(crate) fn draw<'k, T>(
+        &'k self,
+        key: &KeyBox<Xaes256Gcm>,
+        mut draw: impl FnMut(&'k Session) -> Option<T>,
+    ) -> Result<(&'k Session, T)> {
         let at = self.at.load(Ordering::Relaxed);
         if let Some(session) = self.place(at).get()
             && let Some(drawn) = draw(session)
@@ -64,12 +66,12 @@ impl Writer {
     }
 
     #[cold]
-    fn draw_of_new<T>(
-        &self,
+    fn draw_of_new<'k, T>(
+        &'k self,
         mut at: usize,
-        key: &Xaes256Gcm,
-        mut draw: impl FnMut(&Session) -> Option<T>,
-    ) -> Result<(&Session, T)> {
+        key: &KeyBox<Xaes256Gcm>,
+        mut draw: impl FnMut(&'k Session) -> Option<T>,
+    ) -> Result<(&'k Session, T)> {
         loop {
             let place = self.place(at);
             let session = match place.get() {
@@ -108,11 +110,9 @@ pub(crate) struct Session {
     /// Never the same for two sessions of this process.
     id: u64,
     pub(crate) prefix: [u8; PREFIX],
-    pub(crate) cipher: Aes256Gcm,
+    cipher: KeyBox<Aes256Gcm>,
     /// The first nonce, as a number below 2^96.
     start: u128,
-    /// The process that may use it.
-    generation: u64,
     /// What leases took; a thread that ends early wastes its rest.
     records: AtomicU64,
     bytes: AtomicU64,
@@ -156,39 +156,39 @@ thread_local! {
 }
 
 impl Session {
-    fn new(key: &Xaes256Gcm) -> Result<Self> {
+    fn new(key: &KeyBox<Xaes256Gcm>) -> Result<Self> {
+        let key = alive(key)?;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let (mut prefix, mut start) = ([0; PREFIX], [0; 16]);
         getrandom::fill(&mut prefix).map_err(|_| Error::NoRandom)?;
         getrandom::fill(&mut start[16 - NONCE..]).map_err(|_| Error::NoRandom)?;
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            cipher: key.derive(&prefix),
+            cipher: KeyBox::new(|| key.derive(&prefix)),
             prefix,
             start: u128::from_be_bytes(start),
-            generation: fork_generation(),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
     }
 
-    /// A nonce for a text of this length, never given out before; None when the session is used up or another process's.
+    /// The key, and a nonce for a text of this length, never given out before; None when the session is used up or
+    /// another process's.
     #[inline]
-    pub(crate) fn nonce(&self, length: u64) -> Option<Nonce> {
-        if self.generation != fork_generation() {
-            return None;
-        }
+    pub(crate) fn nonce(&self, length: u64) -> Option<(&Aes256Gcm, Nonce)> {
+        let cipher = self.cipher.get()?;
         self.held(|slot| {
             let mut lease = slot.get();
             let nonce = self.next(&mut lease, length)?;
             slot.set(lease);
-            Some(nonce)
+            Some((cipher, nonce))
         })
     }
 
-    /// This thread's nonces for a batch; None when the session is another process's.
-    pub(crate) fn nonces(&self) -> Option<Nonces<'_>> {
-        (self.generation == fork_generation()).then(|| Nonces { session: self, lease: self.held(Cell::take) })
+    /// The key, and this thread's nonces for a batch; None when the session is another process's.
+    pub(crate) fn nonces(&self) -> Option<(&Aes256Gcm, Nonces<'_>)> {
+        let cipher = self.cipher.get()?;
+        Some((cipher, Nonces { session: self, lease: self.held(Cell::take) }))
     }
 
     /// The next nonce of a lease, or of the one that follows it.
@@ -242,7 +242,20 @@ const READERS: usize = 64;
 /// What a data key derives from a prefix.
 pub(crate) struct Derived {
     pub(crate) prefix: [u8; PREFIX],
-    pub(crate) cipher: Aes256Gcm,
+    cipher: KeyBox<Aes256Gcm>,
+}
+
+impl Derived {
+    fn new(key: &KeyBox<Xaes256Gcm>, prefix: &[u8; PREFIX]) -> Result<Self> {
+        let key = alive(key)?;
+        Ok(Self { prefix: *prefix, cipher: KeyBox::new(|| key.derive(prefix)) })
+    }
+
+    /// The key; an error in a process that was forked since it was derived.
+    #[inline]
+    pub(crate) fn cipher(&self) -> Result<&Aes256Gcm> {
+        alive(&self.cipher)
+    }
 }
 
 impl Default for Readers {
@@ -257,7 +270,7 @@ impl Readers {
     #[inline]
     pub(crate) fn with_key<T>(
         &self,
-        key: &Xaes256Gcm,
+        key: &KeyBox<Xaes256Gcm>,
         prefix: &[u8; PREFIX],
         open: impl FnOnce(&Aes256Gcm) -> Result<T>,
     ) -> Result<T> {
@@ -265,19 +278,19 @@ impl Readers {
         if let Some(derived) = &*slot.load()
             && derived.prefix == *prefix
         {
-            return open(&derived.cipher);
+            return open(derived.cipher()?);
         }
-        let derived = Derived { prefix: *prefix, cipher: key.derive(prefix) };
-        let opened = open(&derived.cipher)?;
+        let derived = Derived::new(key, prefix)?;
+        let opened = open(derived.cipher()?)?;
         slot.store(Some(Arc::new(derived)));
         Ok(opened)
     }
 
     /// The key of this prefix for a whole batch, and whether it is a new one: [`Readers::keep`] that if it opened something.
-    pub(crate) fn find(&self, key: &Xaes256Gcm, prefix: &[u8; PREFIX]) -> (Arc<Derived>, bool) {
+    pub(crate) fn find(&self, key: &KeyBox<Xaes256Gcm>, prefix: &[u8; PREFIX]) -> Result<(Arc<Derived>, bool)> {
         match self.slot(prefix).load_full() {
-            Some(derived) if derived.prefix == *prefix => (derived, false),
-            _ => (Arc::new(Derived { prefix: *prefix, cipher: key.derive(prefix) }), true),
+            Some(derived) if derived.prefix == *prefix => Ok((derived, false)),
+            _ => Ok((Arc::new(Derived::new(key, prefix)?), true)),
         }
     }
 
@@ -298,8 +311,12 @@ mod tests {
     use super::*;
     use tablecrypt_core::Key;
 
+    fn key() -> KeyBox<Xaes256Gcm> {
+        KeyBox::new(|| Xaes256Gcm::new(&Key::from([1; 32])))
+    }
+
     fn session() -> Session {
-        Session::new(&Xaes256Gcm::new(&Key::from([1; 32]))).unwrap()
+        Session::new(&key()).unwrap()
     }
 
     #[test]
@@ -307,7 +324,7 @@ mod tests {
         let session = session();
         let mut all: Vec<Nonce> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..5000).map(|_| session.nonce(10).unwrap()).collect::<Vec<_>>()))
+                .map(|_| scope.spawn(|| (0..5000).map(|_| session.nonce(10).unwrap().1).collect::<Vec<_>>()))
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
@@ -323,7 +340,8 @@ mod tests {
         let second = &core::iter::repeat_with(session)
             .find(|other| (other.id - first.id).is_multiple_of(LEASES as u64))
             .unwrap();
-        let mut nonces: Vec<_> = (0..3000).flat_map(|_| [first, second].map(|s| (s.id, s.nonce(1).unwrap()))).collect();
+        let mut nonces: Vec<_> =
+            (0..3000).flat_map(|_| [first, second].map(|s| (s.id, s.nonce(1).unwrap().1))).collect();
         nonces.sort_unstable();
         nonces.dedup();
         assert_eq!(nonces.len(), 6000);
@@ -351,7 +369,7 @@ mod tests {
 
     #[test]
     fn text_longer_than_a_session_has_left_gets_a_new_one() {
-        let key = Xaes256Gcm::new(&Key::from([1; 32]));
+        let key = key();
         let writer = Writer::default();
         let prefix = |length| writer.draw(&key, |session| session.nonce(length)).unwrap().0.prefix;
         let first = prefix(3 << 40);
@@ -360,10 +378,10 @@ mod tests {
 
     #[test]
     fn threads_that_use_up_session_after_session_never_share_a_nonce() {
-        let key = &Xaes256Gcm::new(&Key::from([1; 32]));
+        let key = &key();
         let writer = &Writer::default();
         // Four of these are all of a session's bytes.
-        let draw = || writer.draw(key, |session| session.nonce(SESSION_BYTES / 4)).unwrap();
+        let draw = || writer.draw(key, |session| Some(session.nonce(SESSION_BYTES / 4)?.1)).unwrap();
         let mut drawn: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|_| scope.spawn(move || (0..50).map(|_| draw()).map(|(s, n)| (s.prefix, n)).collect::<Vec<_>>()))
@@ -379,17 +397,10 @@ mod tests {
     }
 
     #[test]
-    fn session_of_another_process_is_not_used() {
-        let mut session = session();
-        session.generation += 1;
-        assert!(session.nonce(1).is_none());
-    }
-
-    #[test]
     fn nonce_counter_wraps_at_96_bits() {
         let mut session = session();
         session.start = (1 << 96) - 1;
-        assert_eq!(session.nonce(1).unwrap(), [0xff; 12]);
-        assert_eq!(session.nonce(1).unwrap(), [0; 12]);
+        assert_eq!(session.nonce(1).unwrap().1, [0xff; 12]);
+        assert_eq!(session.nonce(1).unwrap().1, [0; 12]);
     }
 }

@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tablecrypt_core::Key;
+use tablecrypt_os::KeyBox;
 
 use super::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError};
 use crate::clock::Clock;
@@ -78,7 +79,7 @@ impl Kms for FaultKms {
         self.pass()?.generate_data_key(key, context)
     }
 
-    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<Key, KmsError> {
+    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<KeyBox<Key>, KmsError> {
         self.pass()?.decrypt(key, wrapped, context)
     }
 
