@@ -231,8 +231,8 @@ impl DataKey {
     #[inline]
     fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         let length = record.len() - record::OVERHEAD;
-        let (session, (cipher, rest)) = self.writer.draw(&self.key, |session| session.nonce(length as u64))?;
-        self.seal_under(cipher, &session.prefix, &rest, context, text, record)
+        let (session, rest) = self.writer.draw(&self.key, |session| session.nonce(length as u64))?;
+        self.seal_under(session.cipher()?, &session.prefix, &rest, context, text, record)
     }
 
     /// Seals under the key of a prefix, with a nonce that nothing else is sealed with under it.

@@ -172,16 +172,21 @@ impl Session {
         })
     }
 
-    /// The key, and a nonce for a text of this length, never given out before; None when the session is used up or
-    /// another process's.
+    /// The key that seals; an error in a child that was forked since it was derived.
     #[inline]
-    pub(crate) fn nonce(&self, length: u64) -> Option<(&Aes256Gcm, Nonce)> {
-        let cipher = self.cipher.get()?;
+    pub(crate) fn cipher(&self) -> Result<&Aes256Gcm> {
+        alive(&self.cipher)
+    }
+
+    /// A nonce for a text of this length, never given out before; None when the session is used up or another process's.
+    #[inline]
+    pub(crate) fn nonce(&self, length: u64) -> Option<Nonce> {
+        self.cipher.get()?;
         self.held(|slot| {
             let mut lease = slot.get();
             let nonce = self.next(&mut lease, length)?;
             slot.set(lease);
-            Some((cipher, nonce))
+            Some(nonce)
         })
     }
 
@@ -324,7 +329,7 @@ mod tests {
         let session = session();
         let mut all: Vec<Nonce> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..5000).map(|_| session.nonce(10).unwrap().1).collect::<Vec<_>>()))
+                .map(|_| scope.spawn(|| (0..5000).map(|_| session.nonce(10).unwrap()).collect::<Vec<_>>()))
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
@@ -340,8 +345,7 @@ mod tests {
         let second = &core::iter::repeat_with(session)
             .find(|other| (other.id - first.id).is_multiple_of(LEASES as u64))
             .unwrap();
-        let mut nonces: Vec<_> =
-            (0..3000).flat_map(|_| [first, second].map(|s| (s.id, s.nonce(1).unwrap().1))).collect();
+        let mut nonces: Vec<_> = (0..3000).flat_map(|_| [first, second].map(|s| (s.id, s.nonce(1).unwrap()))).collect();
         nonces.sort_unstable();
         nonces.dedup();
         assert_eq!(nonces.len(), 6000);
@@ -381,7 +385,7 @@ mod tests {
         let key = &key();
         let writer = &Writer::default();
         // Four of these are all of a session's bytes.
-        let draw = || writer.draw(key, |session| Some(session.nonce(SESSION_BYTES / 4)?.1)).unwrap();
+        let draw = || writer.draw(key, |session| session.nonce(SESSION_BYTES / 4)).unwrap();
         let mut drawn: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|_| scope.spawn(move || (0..50).map(|_| draw()).map(|(s, n)| (s.prefix, n)).collect::<Vec<_>>()))
@@ -400,7 +404,7 @@ mod tests {
     fn nonce_counter_wraps_at_96_bits() {
         let mut session = session();
         session.start = (1 << 96) - 1;
-        assert_eq!(session.nonce(1).unwrap().1, [0xff; 12]);
-        assert_eq!(session.nonce(1).unwrap().1, [0; 12]);
+        assert_eq!(session.nonce(1).unwrap(), [0xff; 12]);
+        assert_eq!(session.nonce(1).unwrap(), [0; 12]);
     }
 }

@@ -16,8 +16,9 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 #[inline]
 #[must_use]
 pub fn fork_generation() -> u64 {
-    // SAFETY: WORD leads to a static or to a mapping that is never undone; `renew` stored the latter with release.
-    let word = unsafe { &*WORD.load(Ordering::Acquire) };
+    // SAFETY: WORD leads to a static or to a mapping that is never undone. Relaxed: there is no more behind it than an
+    // atomic, which was never written before its address was.
+    let word = unsafe { &*WORD.load(Ordering::Relaxed) };
     match word.load(Ordering::Relaxed) {
         0 => renew(word),
         generation => generation,
@@ -42,7 +43,7 @@ fn renew(mut word: &'static AtomicU64) -> u64 {
         let unmade = (&raw const UNMADE).cast_mut();
         // The page of a thread that comes second is left over.
         let winner =
-            WORD.compare_exchange(unmade, made, Ordering::AcqRel, Ordering::Acquire).map_or_else(|w| w, |_| made);
+            WORD.compare_exchange(unmade, made, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|w| w, |_| made);
         // SAFETY: as in `fork_generation`.
         word = unsafe { &*winner };
     }

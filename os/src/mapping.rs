@@ -145,3 +145,43 @@ impl Drop for Reserved {
         unsafe { libc::munmap(self.base.as_ptr(), self.length + 2 * self.page) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a process that touched this byte ended: by which signal.
+    fn signal_of_touching(byte: *mut u8) -> i32 {
+        // SAFETY: the child writes a byte and calls `_exit`.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: what this is for: it may end the child.
+            unsafe { byte.write_volatile(1) };
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(0) }
+        }
+        let mut status = 0;
+        // SAFETY: `status` is valid for the write; `pid` is a child of this process.
+        unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 }
+    }
+
+    #[test]
+    fn each_kind_lies_between_guards() {
+        for kind in [MemoryKind::Secret, MemoryKind::Locked, MemoryKind::Unlocked] {
+            let Some(pages) = map(kind, 2 * page()) else {
+                println!("SKIPPED: this system gives no {} memory", kind.name());
+                continue;
+            };
+            let first = pages.as_ptr();
+            let last = first.wrapping_add(2 * page() - 1);
+            // SAFETY: the pages are this test's own.
+            unsafe { last.write_volatile(1) };
+            assert_eq!(signal_of_touching(first.wrapping_sub(1)), libc::SIGSEGV, "before {}", kind.name());
+            assert_eq!(signal_of_touching(last.wrapping_add(1)), libc::SIGSEGV, "behind {}", kind.name());
+            // The control, and what a child has: nothing at all of secret memory, a page of its own of the others.
+            let in_child = if kind == MemoryKind::Secret { libc::SIGSEGV } else { 0 };
+            assert_eq!(signal_of_touching(last), in_child, "{}", kind.name());
+        }
+    }
+}

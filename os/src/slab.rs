@@ -244,3 +244,68 @@ pub fn key_memory() -> KeyMemory {
     }
     memory
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn slots_of_many_threads_are_never_the_same_and_come_zeroed() {
+        let taken = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8_u8)
+                .map(|thread| {
+                    scope.spawn(move || {
+                        let mut held = Vec::new();
+                        let mut taken = 0;
+                        for round in 0..20_000_usize {
+                            let class = if round.is_multiple_of(3) { LARGE } else { SMALL };
+                            let slot = class.take();
+                            let bytes = bytes_of(&slot);
+                            assert!(bytes.iter().all(|byte| *byte == 0), "a slot that was not wiped");
+                            bytes.fill(thread + 1);
+                            held.push(slot);
+                            taken += 1;
+                            if held.len() > round % 50 {
+                                let slot = held.swap_remove(round % held.len());
+                                assert!(bytes_of(&slot).iter().all(|byte| *byte == thread + 1), "another's too");
+                            }
+                        }
+                        taken
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+        });
+        println!("key memory: {taken} slots taken and given back by 8 threads");
+        assert_eq!(taken, 160_000);
+    }
+
+    #[test]
+    fn more_keys_than_a_slab_holds_get_more_slabs_and_lie_apart() {
+        let held: Vec<_> = (0..2000).map(|_| LARGE.take()).collect();
+        let places: HashSet<_> = held.iter().map(|slot| slot.pointer().as_ptr() as usize).collect();
+        assert_eq!(places.len(), 2000);
+        assert!(places.iter().all(|place| place.is_multiple_of(ALIGNMENT)));
+        assert!(key_memory().by_kind().iter().map(|(_, used)| used.keys).sum::<usize>() >= 2000);
+    }
+
+    #[test]
+    fn dropped_slot_is_wiped_where_it_was() {
+        let slot = SMALL.take();
+        bytes_of(&slot).fill(7);
+        let place = slot.pointer();
+        drop(slot);
+        let bytes = NonNull::slice_from_raw_parts(place, 64);
+        // SAFETY: slabs stay mapped. Another test may have the slot by now, and write other numbers than this.
+        assert!(unsafe { bytes.as_ref() }.iter().all(|byte| *byte != 7));
+    }
+
+    #[expect(clippy::mut_from_ref, reason = "the slot has the bytes for itself")]
+    fn bytes_of(slot: &Slot) -> &mut [u8] {
+        let bytes = NonNull::slice_from_raw_parts(slot.pointer(), slot.slab.slot);
+        // SAFETY: the slot's bytes are mapped, and nobody else's while it is held.
+        unsafe { &mut *bytes.as_ptr() }
+    }
+}

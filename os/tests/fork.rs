@@ -1,7 +1,7 @@
 //! No nonce twice under one session key in a process and its forked children, and no child that waits for ever, whatever
 //! other threads are at when it is forked.
 //!
-//! FORKS children (1,000 unless set) seal SEALS records each (10,000 unless set).
+//! FORKS children seal SEALS records each: 50 and 1,000 unless set. admin/fork sets more.
 
 #![allow(unsafe_code, clippy::unwrap_used, reason = "tests fork, and may panic")]
 
@@ -31,7 +31,7 @@ type Id = [u8; 24];
 #[test]
 fn no_nonce_is_sealed_with_twice_by_a_busy_process_and_its_children() {
     let start = Instant::now();
-    let (forks, seals) = (count("FORKS", 1_000), count("SEALS", 10_000));
+    let (forks, seals) = (count("FORKS", 50), count("SEALS", 1_000));
     let world = World::new();
     // In a file: a process of this size would take milliseconds to fork.
     let all = Mutex::new(tempfile::tempfile().unwrap());
@@ -78,7 +78,9 @@ fn no_nonce_is_sealed_with_twice_by_a_busy_process_and_its_children() {
             .collect();
         let failed: Vec<_> = forkers.into_iter().filter_map(|forker| forker.join().err()).collect();
         done.store(true, Ordering::Relaxed);
-        failed.into_iter().for_each(|failure| std::panic::resume_unwind(failure));
+        if let Some(failure) = failed.into_iter().next() {
+            std::panic::resume_unwind(failure);
+        }
     });
     let (mut file, mut all) = (all.into_inner().unwrap(), Vec::new());
     file.rewind().and_then(|()| file.read_to_end(&mut all)).unwrap();

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part; a test may panic")]
 
 pub(crate) mod kms;
+pub(crate) mod search;
 
 use core::time::Duration;
 use std::fs;
@@ -13,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A forked child that was told to work.
 pub(crate) struct Child {
-    pid: libc::pid_t,
+    pub(crate) pid: libc::pid_t,
     answer: UnixStream,
 }
 
