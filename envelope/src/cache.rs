@@ -11,16 +11,19 @@
 //! operation that sets it again is the traffic that the refresh waits for. So an idle connection makes no call.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::Guard;
 use tablecrypt_os::{PerProcess, fork_generation};
 
 use crate::keys::Keys;
 use crate::service::Inner;
+#[cfg(shuttle)]
+use crate::sync::Planted;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, Swap};
 use crate::table::TableDescription;
 use crate::{Error, Result};
 
@@ -34,7 +37,7 @@ pub(crate) struct Permission {
     service: Arc<Inner>,
     table: String,
     /// The live keys, while there is a permission.
-    keys: ArcSwapOption<Keys>,
+    keys: Swap<Keys>,
     /// Whether there was an operation since a refresh became due.
     active: AtomicBool,
     /// The process that has the live keys, and whose timer watches this permission.
@@ -90,7 +93,7 @@ impl Permission {
         Arc::new(Self {
             service: Arc::clone(service),
             table: table.to_owned(),
-            keys: ArcSwapOption::empty(),
+            keys: Swap::empty(),
             active: AtomicBool::new(true),
             generation: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -167,6 +170,11 @@ impl Permission {
             }
             state = self.waiting.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        #[cfg(shuttle)]
+        if Planted::CheckThenAct.is_planted() {
+            drop(state);
+            state = self.state();
+        }
         state.in_flight = true;
         drop(state);
         self.refresh()
@@ -178,7 +186,11 @@ impl Permission {
         let (began, date) = (self.service.clock.now(), self.service.clock.date());
         let answer = self.service.unwrap_table(&self.table);
         let mut state = self.state();
-        if self.is_closed() {
+        #[cfg(shuttle)]
+        let is_planted = Planted::LandsAfterClose.is_planted();
+        #[cfg(not(shuttle))]
+        let is_planted = false;
+        if self.is_closed() && !is_planted {
             return Err(Error::Closed);
         }
         match answer {
@@ -287,6 +299,10 @@ struct Landing<'a>(&'a Permission);
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
         self.0.state().in_flight = false;
+        #[cfg(shuttle)]
+        if Planted::LostWakeUp.is_planted() {
+            return;
+        }
         self.0.waiting.landed.notify_all();
         self.0.service.refresher.ring();
     }

@@ -1,12 +1,10 @@
 //! One client connection: what has a permission of its own, refreshed once every five minutes while it is used.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use arc_swap::ArcSwapOption;
 
 use crate::cache::Permission;
 use crate::service::Inner;
+use crate::sync::Swap;
 use crate::table::{Table, check_name};
 use crate::{Error, Result};
 
@@ -19,12 +17,14 @@ use crate::{Error, Result};
 pub struct Connection {
     service: Arc<Inner>,
     /// None once it is closed. Changed by swapping, for a lock could be held at the instant of a fork.
-    permissions: ArcSwapOption<HashMap<String, Arc<Permission>>>,
+    permissions: Swap<Permissions>,
 }
+
+type Permissions = Vec<Arc<Permission>>;
 
 impl Connection {
     pub(crate) fn new(service: Arc<Inner>) -> Self {
-        Self { service, permissions: ArcSwapOption::from_pointee(HashMap::new()) }
+        Self { service, permissions: Swap::from_pointee(Permissions::new()) }
     }
 
     /// Opens a table. The first time that costs one KMS call; callers that come at once share it.
@@ -48,24 +48,23 @@ impl Connection {
     /// Dropping a connection does the same when its last table and structure are dropped.
     pub fn close(&self) {
         if let Some(permissions) = self.permissions.swap(None) {
-            permissions.values().for_each(|permission| permission.close());
+            permissions.iter().for_each(|permission| permission.close());
         }
     }
 
     /// The connection's permission for a table; there is never a second one.
     fn permission(&self, table: &str) -> Result<Arc<Permission>> {
+        let find = |permissions: &Permissions| permissions.iter().find(|known| known.table() == table).map(Arc::clone);
         let mut new = None;
         let before = self.permissions.rcu(|permissions| {
             let permissions = permissions.as_ref()?;
-            if permissions.contains_key(table) {
+            if find(permissions).is_some() {
                 return Some(Arc::clone(permissions));
             }
             let new = new.get_or_insert_with(|| Permission::new(&self.service, table));
-            let mut with = HashMap::clone(permissions);
-            with.insert(table.to_owned(), Arc::clone(new));
-            Some(Arc::new(with))
+            Some(Arc::new([&permissions[..], &[Arc::clone(new)]].concat()))
         });
         let before = before.ok_or(Error::Closed)?;
-        before.get(table).cloned().or(new).ok_or(Error::Closed)
+        find(&before).or(new).ok_or(Error::Closed)
     }
 }

@@ -38,12 +38,15 @@ mod error;
 mod keyfile;
 mod keys;
 pub mod kms;
+#[cfg(all(test, shuttle))]
+mod models;
 mod record;
 mod refresh;
 mod service;
 mod session;
 pub mod store;
 mod structure;
+mod sync;
 mod table;
 
 pub use batch::Item;

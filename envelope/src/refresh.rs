@@ -10,13 +10,13 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
+use std::sync::{Arc, PoisonError, Weak};
 
 use tablecrypt_os::PerProcess;
 
 use crate::cache::{Due, Permission};
 use crate::clock::{Alarm, Clock};
+use crate::sync::{Mutex, MutexGuard, thread};
 
 /// KMS calls under way at once in the background, for all tables and connections of a service.
 const WORKERS: usize = 4;

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use tablecrypt_os::PerProcess;
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::keys::{Keys, RootKey};
 use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
 use crate::refresh::Refresher;
 use crate::store::{FolderStore, KeyStore};
+use crate::sync::{Mutex, MutexGuard};
 use crate::table::{KeyStatus, Table, TableDescription, TableSpec, check_name};
 use crate::{Error, Result};
 

@@ -11,14 +11,14 @@
 //! from the caller and no counter has to be durable.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwapOption;
 use tablecrypt_core::{Aes256Gcm, NONCE, Nonce, PREFIX, Xaes256Gcm};
 use tablecrypt_os::KeyBox;
 
 use crate::keys::alive;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{StaticU64, Swap, thread_local};
 use crate::{Error, Result};
 
 /// Records under one session key at the most.
@@ -158,7 +158,7 @@ thread_local! {
 impl Session {
     fn new(key: &KeyBox<Xaes256Gcm>) -> Result<Self> {
         let key = alive(key)?;
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        static NEXT: StaticU64 = StaticU64::new(1);
         let (mut prefix, mut start) = ([0; PREFIX], [0; 16]);
         getrandom::fill(&mut prefix).map_err(|_| Error::NoRandom)?;
         getrandom::fill(&mut start[16 - NONCE..]).map_err(|_| Error::NoRandom)?;
@@ -238,7 +238,7 @@ impl Session {
 
 /// Derived keys of the records that were read last.
 pub(crate) struct Readers {
-    slots: [ArcSwapOption<Derived>; READERS],
+    slots: [Swap<Derived>; READERS],
 }
 
 /// Derived keys that one data key keeps at the most.
@@ -265,7 +265,7 @@ impl Derived {
 
 impl Default for Readers {
     fn default() -> Self {
-        Self { slots: [const { ArcSwapOption::const_empty() }; READERS] }
+        Self { slots: [const { Swap::const_empty() }; READERS] }
     }
 }
 
@@ -306,7 +306,7 @@ impl Readers {
 
     /// Where the key of this prefix is kept. Prefixes are random: any of their bytes chooses a slot evenly.
     #[inline]
-    fn slot(&self, prefix: &[u8; PREFIX]) -> &ArcSwapOption<Derived> {
+    fn slot(&self, prefix: &[u8; PREFIX]) -> &Swap<Derived> {
         &self.slots[usize::from(prefix[0]) % READERS]
     }
 }
