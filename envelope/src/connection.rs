@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tablecrypt_os::SetOnce;
+
 use crate::cache::Permission;
 use crate::service::Inner;
-use crate::sync::Swap;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::table::{Table, check_name};
 use crate::{Error, Result};
 
@@ -16,15 +18,20 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Connection {
     service: Arc<Inner>,
-    /// None once it is closed. Changed by swapping, for a lock could be held at the instant of a fork.
-    permissions: Swap<Permissions>,
+    closed: AtomicBool,
+    /// Its permissions: a list that only grows, without a lock, which could be held at the instant of a fork.
+    first: SetOnce<Node>,
 }
 
-type Permissions = Vec<Arc<Permission>>;
+#[derive(Debug)]
+struct Node {
+    permission: Arc<Permission>,
+    next: SetOnce<Self>,
+}
 
 impl Connection {
     pub(crate) fn new(service: Arc<Inner>) -> Self {
-        Self { service, permissions: Swap::from_pointee(Permissions::new()) }
+        Self { service, closed: AtomicBool::new(false), first: SetOnce::new() }
     }
 
     /// Opens a table. The first time that costs one KMS call; callers that come at once share it.
@@ -47,24 +54,41 @@ impl Connection {
     ///
     /// Dropping a connection does the same when its last table and structure are dropped.
     pub fn close(&self) {
-        if let Some(permissions) = self.permissions.swap(None) {
-            permissions.iter().for_each(|permission| permission.close());
+        self.closed.store(true, Ordering::SeqCst);
+        let mut place = &self.first;
+        while let Some(node) = place.get() {
+            node.permission.close();
+            place = &node.next;
         }
     }
 
     /// The connection's permission for a table; there is never a second one.
     fn permission(&self, table: &str) -> Result<Arc<Permission>> {
-        let find = |permissions: &Permissions| permissions.iter().find(|known| known.table() == table).map(Arc::clone);
-        let mut new = None;
-        let before = self.permissions.rcu(|permissions| {
-            let permissions = permissions.as_ref()?;
-            if find(permissions).is_some() {
-                return Some(Arc::clone(permissions));
+        let mut place = &self.first;
+        let permission = loop {
+            let new = || place.set(Node { permission: Permission::new(&self.service, table), next: SetOnce::new() });
+            // Who was first may have set it for another table.
+            let node = place.get().unwrap_or_else(new);
+            if node.permission.table() == table {
+                break Arc::clone(&node.permission);
             }
-            let new = new.get_or_insert_with(|| Permission::new(&self.service, table));
-            Some(Arc::new([&permissions[..], &[Arc::clone(new)]].concat()))
-        });
-        let before = before.ok_or(Error::Closed)?;
-        find(&before).or(new).ok_or(Error::Closed)
+            place = &node.next;
+        };
+        // After it was set: then either this sees that the connection is closed, or `close` sees the permission.
+        if self.closed.load(Ordering::SeqCst) {
+            permission.close();
+            return Err(Error::Closed);
+        }
+        Ok(permission)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // One by one: as deep as they are many, they would take as much stack.
+        let mut next = self.first.take();
+        while let Some(mut node) = next {
+            next = node.next.take();
+        }
     }
 }

@@ -66,11 +66,11 @@ impl KeyFile {
     pub(crate) const VERSION: u32 = VERSION;
 
     /// The file's bytes; `mac` computes the MAC of those before it.
-    pub(crate) fn to_bytes(&self, mac: impl FnOnce(&[u8]) -> Result<[u8; 32]>) -> io::Result<Vec<u8>> {
+    pub(crate) fn to_bytes(&self, mac: impl FnOnce(&[u8]) -> io::Result<[u8; 32]>) -> io::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         // Without its end, "\n}", which stands behind the MAC.
         bytes.truncate(bytes.len() - 2);
-        let mac = hex::encode(mac(&bytes).map_err(io::Error::other)?);
+        let mac = hex::encode(mac(&bytes)?);
         for part in [BEFORE_MAC, mac.as_bytes(), AFTER_MAC] {
             bytes.extend_from_slice(part);
         }

@@ -235,7 +235,9 @@ impl Inner {
             structures: structures.collect::<Result<_>>()?,
         };
         let path = || self.store.path(table);
-        let bytes = file.to_bytes(|bytes| root.mac(bytes)).map_err(|error| Error::io(path(), error))?;
+        let bytes = file
+            .to_bytes(|bytes| root.mac(bytes).map_err(|_| io::ErrorKind::Other.into()))
+            .map_err(|error| Error::io(path(), error))?;
         self.store.create(table, &bytes).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::TableExists { table: table.clone() },
             _ => Error::io(path(), error),

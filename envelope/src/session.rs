@@ -11,10 +11,10 @@
 //! from the caller and no counter has to be durable.
 
 use core::cell::Cell;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tablecrypt_core::{Aes256Gcm, NONCE, Nonce, PREFIX, Xaes256Gcm};
-use tablecrypt_os::KeyBox;
+use tablecrypt_os::{KeyBox, SetOnce};
 
 use crate::keys::alive;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -39,10 +39,10 @@ pub(crate) struct Writer {
     /// The index of the session that seals.
     at: AtomicUsize,
     /// 1, 2, 4 sessions and so on, made when they are needed.
-    sessions: [OnceLock<Places>; DOUBLINGS],
+    sessions: [SetOnce<Places>; DOUBLINGS],
 }
 
-type Places = Box<[OnceLock<Box<Session>>]>;
+type Places = Vec<SetOnce<Session>>;
 
 /// More sessions than there can be: 2^32 of 4 TiB each.
 const DOUBLINGS: usize = 32;
@@ -78,8 +78,7 @@ impl Writer {
                 Some(session) => session,
                 None => {
                     // Threads that race here make a session each; one is kept, and the others were never used.
-                    let made = Box::new(Session::new(key)?);
-                    place.get_or_init(|| made)
+                    place.set(Session::new(key)?)
                 }
             };
             if let Some(drawn) = draw(session) {
@@ -92,15 +91,12 @@ impl Writer {
 
     /// Where the session of this index is, or will be.
     #[inline]
-    fn place(&self, at: usize) -> &OnceLock<Box<Session>> {
+    fn place(&self, at: usize) -> &SetOnce<Session> {
         let doubling = (at + 1).ilog2() as usize;
         let first = (1 << doubling) - 1;
         let sessions = &self.sessions[doubling];
-        let sessions = sessions.get().unwrap_or_else(|| {
-            // Made first: a child that is forked while a thread is in `get_or_init` would wait for it for ever.
-            let made: Places = (0..=first).map(|_| OnceLock::new()).collect();
-            sessions.get_or_init(|| made)
-        });
+        let made = || sessions.set((0..=first).map(|_| SetOnce::new()).collect());
+        let sessions = sessions.get().unwrap_or_else(made);
         &sessions[at - first]
     }
 }

@@ -30,10 +30,6 @@ mod threads {
         pub(crate) fn empty() -> Self {
             Self(ArcSwapOption::empty())
         }
-
-        pub(crate) fn from_pointee(value: T) -> Self {
-            Self(ArcSwapOption::from_pointee(value))
-        }
     }
 
     impl<T> Deref for Swap<T> {
@@ -42,12 +38,6 @@ mod threads {
         fn deref(&self) -> &ArcSwapOption<T> {
             atomic::AtomicBool::new(false).load(Ordering::Relaxed);
             &self.0
-        }
-    }
-
-    impl<T: core::fmt::Debug> core::fmt::Debug for Swap<T> {
-        fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            self.0.fmt(f)
         }
     }
 

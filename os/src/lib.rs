@@ -3,6 +3,7 @@
 //! ```text
 //! fork_generation   a number that a forked child does not share with its parent           fork.rs
 //! PerProcess        a value that a child has anew, whatever its parent's threads were at   per_process.rs
+//! SetOnce           a value that is set once, and never waited for                         set_once.rs
 //! KeyBox            a key in memory that is locked, not dumped and not a child's           key_box.rs
 //!   slab            slots of that memory, shared by all keys of the process                slab.rs
 //!     mapping       the pages                                                              mapping.rs
@@ -18,6 +19,8 @@ mod key_box;
 mod mapping;
 #[allow(unsafe_code, reason = "docs/decisions/0010: a pointer that threads race to set, without a lock")]
 mod per_process;
+#[allow(unsafe_code, reason = "docs/decisions/0010: a pointer that threads race to set, without a lock")]
+mod set_once;
 #[allow(unsafe_code, reason = "docs/decisions/0010: slots of mapped pages, taken and given back without a lock")]
 mod slab;
 
@@ -25,6 +28,7 @@ pub use fork::fork_generation;
 pub use key_box::KeyBox;
 pub use mapping::MemoryKind;
 pub use per_process::PerProcess;
+pub use set_once::SetOnce;
 pub use slab::{KeyMemory, KeyMemoryUse, key_memory};
 
 use core::mem::MaybeUninit;
