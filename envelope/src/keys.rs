@@ -232,7 +232,7 @@ impl DataKey {
     fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         let length = record.len() - record::OVERHEAD;
         let (session, rest) = self.writer.draw(&self.key, |session| session.nonce(length as u64))?;
-        self.seal_under(session.cipher()?, &session.prefix, &rest, context, text, record)
+        self.seal_under(alive(&session.cipher)?, &session.prefix, &rest, context, text, record)
     }
 
     /// Seals under the key of a prefix, with a nonce that nothing else is sealed with under it.

@@ -106,7 +106,7 @@ pub(crate) struct Session {
     /// Never the same for two sessions of this process.
     id: u64,
     pub(crate) prefix: [u8; PREFIX],
-    cipher: KeyBox<Aes256Gcm>,
+    pub(crate) cipher: KeyBox<Aes256Gcm>,
     /// The first nonce, as a number below 2^96.
     start: u128,
     /// What leases took; a thread that ends early wastes its rest.
@@ -166,12 +166,6 @@ impl Session {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
-    }
-
-    /// The key that seals; an error in a child that was forked since it was derived.
-    #[inline]
-    pub(crate) fn cipher(&self) -> Result<&Aes256Gcm> {
-        alive(&self.cipher)
     }
 
     /// A nonce for a text of this length, never given out before; None when the session is used up or another process's.
