@@ -3,8 +3,8 @@
 //! Each instruction set has a zero-sized token that only its `detect` makes. A backend stores the token in the key that
 //! it expands, so that whoever holds such a key holds the proof: that is the whole safety argument of calling into it.
 //!
-//! Crate `cpufeatures` 0.3 ties VAES and VPCLMULQDQ to the state of ZMM registers, and so answers no on a CPU that has them
-//! without AVX-512 (Zen 3, Alder Lake). [`Vaes256`] therefore asks it for AVX2, and CPUID itself for the two bits.
+//! What a CPU says of itself and what follows are two functions: the second is pure, and its tests feed it what CPUs say
+//! that are not here (`x86.rs`, and the end of this file).
 
 #![allow(dead_code, reason = "no token without a backend; each build has the backends of one architecture")]
 
@@ -49,62 +49,13 @@ const VAES256: u8 = 2;
 const VAES512: u8 = 4;
 
 #[cfg(target_arch = "x86_64")]
+mod x86;
+#[cfg(target_arch = "x86_64")]
 use x86::has;
 
 #[cfg(not(target_arch = "x86_64"))]
 fn has(_: u8) -> bool {
     false
-}
-
-/// The answers of CPUID, asked once and kept in one byte: a key that is expanded reads it once.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code, unused_unsafe, reason = "CPUID became a safe call after our oldest Rust")]
-mod x86 {
-    use core::arch::x86_64::{__cpuid, __cpuid_count};
-    use core::sync::atomic::{AtomicU8, Ordering};
-
-    use super::{AESNI, VAES256, VAES512};
-
-    cpufeatures::new!(aesni, "aes", "pclmulqdq", "ssse3", "sse4.1");
-    // As cpufeatures tests AVX2, that includes that the operating system saves YMM registers, and AVX-512 ZMM.
-    cpufeatures::new!(avx2, "avx2");
-    cpufeatures::new!(avx512, "avx512f", "avx512bw", "avx512vl", "vaes", "vpclmulqdq");
-
-    /// Bits of leaf 7, register ECX (Intel SDM volume 2, CPUID).
-    const VAES_AND_VPCLMULQDQ: u32 = 1 << 9 | 1 << 10;
-
-    const UNKNOWN: u8 = 0x80;
-    static ANSWERS: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-    #[inline]
-    pub(super) fn has(what: u8) -> bool {
-        let answers = ANSWERS.load(Ordering::Relaxed);
-        let answers = if answers == UNKNOWN { ask() } else { answers };
-        answers & what != 0
-    }
-
-    #[cold]
-    fn ask() -> u8 {
-        let mut answers = 0;
-        if aesni::get() {
-            answers |= AESNI;
-            if avx2::get() && vaes() {
-                answers |= VAES256;
-                if avx512::get() {
-                    answers |= VAES512;
-                }
-            }
-        }
-        ANSWERS.store(answers, Ordering::Relaxed);
-        answers
-    }
-
-    fn vaes() -> bool {
-        // SAFETY: every x86-64 has CPUID.
-        let highest = unsafe { __cpuid(0) }.eax;
-        // SAFETY: every x86-64 has CPUID, and this one has leaf 7.
-        highest >= 7 && unsafe { __cpuid_count(7, 0) }.ecx & VAES_AND_VPCLMULQDQ == VAES_AND_VPCLMULQDQ
-    }
 }
 
 /// Proof that this CPU and its operating system can run AES and PMULL of the ARMv8 cryptography extension.
@@ -114,7 +65,7 @@ pub(crate) struct Armv8(());
 
 impl Armv8 {
     pub(crate) fn detect() -> Option<Self> {
-        (LITTLE_ENDIAN && (cfg!(target_feature = "aes") || arm::has(arm::AES_PMULL))).then_some(Self(()))
+        arm::runs_armv8(cfg!(target_feature = "aes"), arm::hwcap()).then_some(Self(()))
     }
 }
 
@@ -125,35 +76,81 @@ pub(crate) struct Eor3(());
 
 impl Eor3 {
     pub(crate) fn detect() -> Option<Self> {
-        (cfg!(target_feature = "sha3") || arm::has(arm::SHA3)).then_some(Self(()))
+        arm::runs_eor3(cfg!(target_feature = "sha3"), arm::hwcap()).then_some(Self(()))
     }
 }
 
-/// The backend `armv8` numbers the lanes of its vectors from the lowest address.
-const LITTLE_ENDIAN: bool = cfg!(target_endian = "little");
-
-/// Linux says what an ARM CPU has; the instructions that could are not for programs. Each bit is asked for: the features
-/// "aes" and "sha3" of crate `cpufeatures` 0.3.1 are two bits each, of which either is enough for it.
-#[cfg(all(target_arch = "aarch64", any(target_os = "linux", target_os = "android")))]
-#[allow(unsafe_code, reason = "CONTRIBUTING.md: asking the operating system what the CPU has")]
+/// The ARM CPU: what the build counts on, else what Linux says it has; the ID registers are not for programs. Without Linux
+/// the build decides alone: macOS has them all, bare metal what it was built for.
 mod arm {
-    pub(super) const AES_PMULL: u64 = libc::HWCAP_AES | libc::HWCAP_PMULL;
-    pub(super) const SHA3: u64 = libc::HWCAP_SHA3;
+    /// Bits of AT_HWCAP, as Linux numbers them for ARM (its arch/arm64/include/uapi/asm/hwcap.h).
+    pub(super) const AES: u64 = 1 << 3;
+    pub(super) const PMULL: u64 = 1 << 4;
+    pub(super) const SHA3: u64 = 1 << 17;
 
-    pub(super) fn has(bits: u64) -> bool {
+    /// Each bit is asked for: the features "aes" and "sha3" of crate `cpufeatures` 0.3.1 are two bits each, of which either
+    /// is enough for it.
+    pub(super) const fn runs_armv8(built_for: bool, hwcap: u64) -> bool {
+        // The backend numbers the lanes of its vectors from the lowest address.
+        cfg!(target_endian = "little") && (built_for || hwcap & (AES | PMULL) == AES | PMULL)
+    }
+
+    pub(super) const fn runs_eor3(built_for: bool, hwcap: u64) -> bool {
+        built_for || hwcap & SHA3 == SHA3
+    }
+
+    #[cfg(all(target_arch = "aarch64", any(target_os = "linux", target_os = "android")))]
+    #[allow(unsafe_code, reason = "CONTRIBUTING.md: asking the operating system what the CPU has")]
+    pub(super) fn hwcap() -> u64 {
         // SAFETY: the call takes a number and gives one; it has no precondition.
-        let found = unsafe { libc::getauxval(libc::AT_HWCAP) };
-        found & bits == bits
+        unsafe { libc::getauxval(libc::AT_HWCAP) }
+    }
+
+    #[cfg(not(all(target_arch = "aarch64", any(target_os = "linux", target_os = "android"))))]
+    pub(super) const fn hwcap() -> u64 {
+        0
     }
 }
 
-/// Elsewhere the build's target features decide: macOS has them all, bare metal what it was built for.
-#[cfg(not(all(target_arch = "aarch64", any(target_os = "linux", target_os = "android"))))]
-mod arm {
-    pub(super) const AES_PMULL: u64 = 0;
-    pub(super) const SHA3: u64 = 0;
+#[cfg(test)]
+mod tests {
+    use super::arm::{self, AES, PMULL, SHA3};
 
-    pub(super) fn has(_bits: u64) -> bool {
-        false
+    /// The first bits of what Linux prints in /proc/cpuinfo, in their order: FP, ASIMD, EVTSTRM.
+    const OLDEST: u64 = 0b111;
+
+    #[test]
+    fn arm_runs_what_all_its_bits_are_there_for_and_no_other() {
+        for (cpu, hwcap, armv8, eor3) in [
+            ("no bit at all", 0, false, false),
+            ("Cortex-A72 of a Raspberry Pi 4, without the extension", OLDEST | 1 << 7 | 1 << 11, false, false),
+            ("AES without PMULL", OLDEST | AES, false, false),
+            ("PMULL without AES", OLDEST | PMULL, false, false),
+            ("SHA1 and SHA2 alone", OLDEST | 1 << 5 | 1 << 6, false, false),
+            ("Cortex-A72 with the extension", OLDEST | AES | PMULL | 1 << 5 | 1 << 6 | 1 << 7, true, false),
+            ("Neoverse N1", 0x1011_9fff, true, false),
+            ("SHA512 without SHA3", OLDEST | AES | PMULL | 1 << 21, true, false),
+            ("AES, PMULL, SHA3", OLDEST | AES | PMULL | SHA3, true, true),
+            ("SHA3 alone", SHA3, false, true),
+            ("every bit", u64::MAX, true, true),
+        ] {
+            let little = cfg!(target_endian = "little");
+            assert_eq!(arm::runs_armv8(false, hwcap), armv8 && little, "{cpu}");
+            assert_eq!(arm::runs_eor3(false, hwcap), eor3, "{cpu}");
+            assert_eq!((arm::runs_armv8(true, hwcap), arm::runs_eor3(true, hwcap)), (little, true), "{cpu}");
+        }
+    }
+
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+    #[test]
+    fn this_arm_is_seen_as_std_sees_it() {
+        extern crate std;
+        use std::arch::is_aarch64_feature_detected as std_sees;
+        assert_eq!([AES, PMULL, SHA3], [libc::HWCAP_AES, libc::HWCAP_PMULL, libc::HWCAP_SHA3]);
+        // Its "aes" is AES and PMULL; its "sha3" is SHA3 and SHA512.
+        assert_eq!(super::Armv8::detect().is_some(), std_sees!("aes"));
+        if std_sees!("sha3") {
+            assert!(super::Eor3::detect().is_some());
+        }
     }
 }
