@@ -1,7 +1,7 @@
 //! What a message must become: what AWS-LC and RustCrypto make of it, which have to agree.
 //!
 //! AWS-LC's code for x86-64 is assembly. RustCrypto's takes the CPU's instructions, as it is of version 0.10: the cfgs
-//! that hold our portable backend to software are of 0.11's crates (docs/decisions/0010). So no two of what is compared
+//! that hold our portable backend to software are of 0.11's crates (docs/decisions/0011). So no two of what is compared
 //! share code.
 
 use aes_gcm::aead::{AeadInPlace, KeyInit};
