@@ -174,10 +174,10 @@ impl Aes256Gcm {
         &self.expanded
     }
 
-    /// Expands another key for the same backend.
+    /// The key that these two blocks are when this one has encrypted them, for XAES.
     #[inline(never)]
-    pub(crate) fn sibling(&self, key: &Key) -> Self {
-        self.expanded.sibling(key, Self::over)
+    pub(crate) fn derive(&self, halves: &[[u8; 16]; 2]) -> Self {
+        self.expanded.derive(halves, Self::over)
     }
 
     /// AES-256 of each block under this key, for XAES's derivation.

@@ -62,10 +62,9 @@ impl Xaes256Gcm {
         let prefix = u128::from(a) << 64 | u128::from(b) << 32 | u128::from(c);
         let masked = prefix ^ self.subkey.0;
         let mut halves = [1, 2].map(|counter| (masked ^ (counter << 112 | u128::from(b'X') << 104)).to_be_bytes());
-        self.key.encrypt_blocks(&mut halves);
-        let derived = Key::joined(&halves);
-        halves.as_flattened_mut().zeroize();
-        self.key.sibling(&derived)
+        let derived = self.key.derive(&halves);
+        halves.as_flattened_mut().zeroize(); // they are K1, for who knows the prefix
+        derived
     }
 
     /// Seals `text` into `out`, which is 16 bytes longer: the ciphertext, then the tag.

@@ -23,8 +23,8 @@ use zeroize::Zeroize;
 use super::Kernel;
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply, ones,
-    reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+    Powers, Rounds, Sum, encrypt, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply,
+    ones, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
 use crate::ct::clear_vectors;
 use crate::{Key, Nonce, Tag, cpu};
@@ -60,22 +60,7 @@ impl Drop for Schedule {
     }
 }
 
-impl Expanded {
-    pub(crate) const fn proof(&self) -> cpu::Aesni {
-        self.proof
-    }
-
-    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
-    #[inline(never)]
-    pub(crate) fn make<T>(proof: cpu::Aesni, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
-        // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
-        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
-        clear_vectors();
-        wrapped
-    }
-}
-
-super::x86::kernel!();
+super::x86::kernel!(cpu::Aesni, "aes,pclmulqdq,ssse3,sse4.1");
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
@@ -329,7 +314,7 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn schedule<T>(proof: cpu::Aesni, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+fn schedule<T>(proof: cpu::Aesni, key: [__m128i; 2], wrap: impl FnOnce(Expanded) -> T) -> T {
     let near = Powers::zero();
     let mut expanded =
         Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };

@@ -79,7 +79,7 @@ pub(super) fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn schedule<T>(proof: cpu::Vaes256, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+pub(super) fn schedule<T>(proof: cpu::Vaes256, key: [__m128i; 2], wrap: impl FnOnce(Expanded) -> T) -> T {
     let near = Powers::zero();
     let mut expanded =
         Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };

@@ -33,8 +33,8 @@ use super::Kernel;
 use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, square, to_bytes,
-    unroll, wipe,
+    Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, square,
+    to_bytes, unroll, wipe,
 };
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;
@@ -56,22 +56,7 @@ pub(crate) struct Expanded {
     proof: cpu::Vaes512,
 }
 
-impl Expanded {
-    pub(crate) const fn proof(&self) -> cpu::Vaes512 {
-        self.proof
-    }
-
-    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
-    #[inline(never)]
-    pub(crate) fn make<T>(proof: cpu::Vaes512, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
-        // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
-        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
-        clear_vectors();
-        wrapped
-    }
-}
-
-super::x86::kernel!();
+super::x86::kernel!(cpu::Vaes512, "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq");
 
 impl Grouped for Expanded {
     const CLASSES: usize = 2;
@@ -239,7 +224,13 @@ fn clear_vectors() {
     // SAFETY: this backend's CPUs have AVX-512VL; the asm writes these registers, says so, and touches nothing else.
     unsafe {
         asm!(
-            "vzeroall",
+            "vpxor xmm0, xmm0, xmm0", "vpxor xmm1, xmm1, xmm1", "vpxor xmm2, xmm2, xmm2",
+            "vpxor xmm3, xmm3, xmm3", "vpxor xmm4, xmm4, xmm4", "vpxor xmm5, xmm5, xmm5",
+            "vpxor xmm6, xmm6, xmm6", "vpxor xmm7, xmm7, xmm7", "vpxor xmm8, xmm8, xmm8",
+            "vpxor xmm9, xmm9, xmm9", "vpxor xmm10, xmm10, xmm10", "vpxor xmm11, xmm11, xmm11",
+            "vpxor xmm12, xmm12, xmm12", "vpxor xmm13, xmm13, xmm13", "vpxor xmm14, xmm14, xmm14",
+            "vpxor xmm15, xmm15, xmm15",
+            "vzeroupper",
             "vpxord xmm16, xmm16, xmm16", "vpxord xmm17, xmm17, xmm17", "vpxord xmm18, xmm18, xmm18",
             "vpxord xmm19, xmm19, xmm19", "vpxord xmm20, xmm20, xmm20", "vpxord xmm21, xmm21, xmm21",
             "vpxord xmm22, xmm22, xmm22", "vpxord xmm23, xmm23, xmm23", "vpxord xmm24, xmm24, xmm24",
