@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use tablecrypt_assurance::check::Plant;
 use tablecrypt_assurance::{backends, names, rivals};
@@ -39,6 +39,9 @@ struct Asked {
     /// Lengths around the edges of blocks and steps alone, for an emulator
     #[arg(long)]
     edges: bool,
+    /// Backends by name; all that this CPU has if nothing is said
+    #[arg(long, value_delimiter = ',', value_parser = backend)]
+    backends: Vec<Backend>,
     /// Threads; as many as there are CPUs if nothing is said
     #[arg(long)]
     threads: Option<usize>,
@@ -79,7 +82,8 @@ fn main() -> ExitCode {
 
 fn run(asked: &Asked) -> Result<()> {
     let threads = asked.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let sweep = Sweep { backends: backends(), threads, seed: asked.seed, edges: asked.edges, plant: asked.plant };
+    let backends = if asked.backends.is_empty() { backends() } else { asked.backends.clone() };
+    let sweep = Sweep { backends, threads, seed: asked.seed, edges: asked.edges, plant: asked.plant };
     println!("sweep: {} against {}, {threads} threads", names(&sweep.backends), rivals::NAMES);
 
     let wanted = |part| asked.only.is_empty() || asked.only.contains(&part);
@@ -98,6 +102,11 @@ fn run(asked: &Asked) -> Result<()> {
     hits::all_taken(&sweep.backends)?;
     println!("sweep: {sum} calls, each as it must be");
     Ok(())
+}
+
+/// One that this CPU has.
+fn backend(name: &str) -> Result<Backend> {
+    backends().into_iter().find(|backend| backend.name() == name).context("this CPU has no such backend")
 }
 
 /// What one part found: how many calls it says it made, how many it counted, and a line about them.

@@ -67,10 +67,11 @@ impl Random {
                 if seconds >= said.load(Ordering::Relaxed) + PROGRESS {
                     said.store(seconds, Ordering::Relaxed);
                     let done = (round - rounds.start) * ROUND;
-                    let rate = done / seconds;
+                    // Another thread may be some rounds behind.
+                    let again = round.saturating_sub(1000).max(rounds.start) * ROUND;
                     eprintln!(
-                        "random: {done} messages in {seconds} s, {rate} a second; --from {} goes on",
-                        round * ROUND
+                        "random: {done} messages in {seconds} s, {} a second; --from {again} goes on",
+                        done / seconds
                     );
                 }
                 let calls = self::round(sweep, checker, &with(round), round);
