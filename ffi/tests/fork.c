@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,6 +134,7 @@ int main(int argc, char **argv) {
             }
             children[count] = fork();
             if (children[count] == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL); /* one that hangs does not outlive its parent */
                 close(ends[0]);
                 char well = tell(descriptor, seals) ? 1 : 0;
                 _exit(write(ends[1], &well, 1) == 1 && well ? 0 : 1);

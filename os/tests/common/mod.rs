@@ -26,6 +26,9 @@ impl Child {
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0);
         if pid == 0 {
+            // One that hangs does not outlive the thread that waits for it, and with it the test's output.
+            // SAFETY: takes numbers.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
             let worked = std::panic::catch_unwind(core::panic::AssertUnwindSafe(work));
             let status = i32::from(!worked.is_ok_and(|answer| {
                 let length = (answer.len() as u64).to_ne_bytes();
