@@ -9,7 +9,7 @@ use tablecrypt_core::Key;
 use uuid::{Builder, Uuid};
 
 use super::fill_random;
-use super::folder::{FileBytes, FileError, KEYS, LockedFolder};
+use super::folder::{FileBytes, FileError, KEYS, LONGEST, LockedFolder};
 use crate::date::{self, Date};
 use crate::kms::{KeyMetadata, KeyState, KmsError};
 
@@ -52,7 +52,7 @@ impl StoredKey {
     pub(super) fn load(folder: &LockedFolder<'_>, id: Uuid) -> Result<Option<Self>, KmsError> {
         let name = file_of(id);
         let path = folder.path_of(&name);
-        let Some(bytes) = folder.read(&name)? else {
+        let Some(bytes) = folder.read(&name, LONGEST)? else {
             return Ok(None);
         };
         let key: Self = bytes.parse(&path, VERSION)?;
