@@ -108,7 +108,7 @@ pub struct Span {
 impl Span {
     /// Where the first `length` bytes are in the block; nowhere for NULL.
     pub fn first(&self, length: usize) -> Range<usize> {
-        self.range.as_ref().map_or(0..0, |range| range.start..range.start + length.min(self.length))
+        self.range.as_ref().map_or(0..0, |range| range.start..range.start.saturating_add(length.min(self.length)))
     }
 
     pub fn range(&self) -> Range<usize> {

@@ -42,7 +42,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .clock(Arc::new(VirtualClock::default()))
         .build();
     service.create_table(&TableSpec::new(TABLE).local("by-delay").global("by-tail")).expect("a new table");
-    let original = store.0.lock().expect("a lock").clone();
+    let original = store.0.lock().expect("a lock").clone().expect("its file");
     World { store, service, original }
 });
 
@@ -65,7 +65,7 @@ fuzz_target!(|input: Input| {
     };
     // No byte of a file counts but those that its MAC is of, and they decide alone.
     let authentic = split(&file).is_some_and(|(before, mac)| mac_of(before) == mac);
-    *world.store.0.lock().expect("a lock") = file.clone();
+    *world.store.0.lock().expect("a lock") = Some(file.clone());
 
     let described = world.service.describe_table(TABLE);
     if let Err(error) = &described {
@@ -166,15 +166,15 @@ impl Kms for OneKey {
 
 /// The key file of every table.
 #[derive(Debug, Default)]
-struct OneFile(Mutex<Vec<u8>>);
+struct OneFile(Mutex<Option<Vec<u8>>>);
 
 impl KeyStore for OneFile {
     fn read(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
-        Ok(Some(self.0.lock().expect("a lock").clone()).filter(|file| !file.is_empty()))
+        Ok(self.0.lock().expect("a lock").clone())
     }
 
     fn create(&self, _: &str, file: &[u8]) -> io::Result<()> {
-        *self.0.lock().expect("a lock") = file.to_vec();
+        *self.0.lock().expect("a lock") = Some(file.to_vec());
         Ok(())
     }
 
