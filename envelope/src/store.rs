@@ -74,6 +74,10 @@ impl FolderStore {
 
     /// Writes a file of its own beside the key file, durable but under a name that nobody reads.
     fn write_beside(folder: &Path, file: &[u8]) -> io::Result<PathBuf> {
+        if file.len() as u64 > LONGEST {
+            // It could not be read again.
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let path = folder.join(format!(".keys.{}.tmp", Uuid::new_v4()));
         let written = (|| {
             let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
@@ -193,6 +197,18 @@ mod tests {
         let error = store.replace("t", b"one", b"three").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         assert_eq!(store.read("t").unwrap().unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(folder.path()).unwrap();
+        let mut file = vec![7; (16 << 20) + 1];
+        assert_eq!(store.create("t", &file).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(store.read("t").unwrap(), None);
+        file.truncate(16 << 20);
+        store.create("t", &file).unwrap();
+        assert!(store.read("t").unwrap().unwrap() == file);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What lies in the folder: its modes, damaged files, a folder that cannot be written, a full disk.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -31,6 +31,33 @@ fn every_file_is_0600_and_every_folder_0700() {
     }
     let key = format!("{}.json", kms.describe_key(ALIAS).unwrap().id);
     assert_eq!(names, ["aliases.json", "audit.jsonl", "lock", &key].map(Into::into).into());
+}
+
+/// A hole costs no disk, and its length was once asked of the memory.
+#[test]
+fn file_longer_than_any_of_ours_is_refused_before_it_is_read() {
+    let fixture = Fixture::new();
+    let id = fixture.kms.ensure_key(ALIAS, "").unwrap().id;
+    for (name, refused) in [(&*format!("keys/{id}.json"), 1 << 40), ("aliases.json", (16 << 20) + 1)] {
+        let path = fixture.path(name);
+        let before = fs::read(&path).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(refused).unwrap();
+        assert_io(fixture.kms.describe_key(ALIAS), ErrorKind::FileTooLarge, &path);
+        fs::write(&path, before).unwrap();
+        fixture.kms.describe_key(ALIAS).unwrap();
+    }
+    let log = fixture.path("audit.jsonl");
+    File::options().write(true).open(&log).unwrap().set_len(1 << 40).unwrap();
+    assert_io(fixture.kms.audit(), ErrorKind::FileTooLarge, &log);
+}
+
+#[test]
+fn key_that_could_not_be_read_again_is_not_written() {
+    let fixture = Fixture::new();
+    let error = fixture.kms.create_key(&"d".repeat(16 << 20)).unwrap_err();
+    assert!(matches!(&error, KmsError::Io(source) if source.kind() == ErrorKind::FileTooLarge), "{error:?}");
+    assert_eq!(fixture.key_files(), 0);
+    assert!(fixture.kms.list_keys().unwrap().is_empty());
 }
 
 #[test]

@@ -146,7 +146,7 @@ pub(super) fn append(folder: &LockedFolder<'_>, entry: &AuditEntry) -> Result<()
 
 /// Every entry, the oldest first. Skips what a crash cut off: the start of a line, or the zeros of a write that was lost.
 pub(super) fn read(folder: &LockedFolder<'_>) -> Result<Vec<AuditEntry>, KmsError> {
-    let Some(bytes) = folder.read(AUDIT)? else {
+    let Some(bytes) = folder.read(AUDIT, LONGEST)? else {
         return Ok(Vec::new());
     };
     let mut entries = Vec::new();
@@ -181,3 +181,5 @@ fn write_whole(mut file: &File, line: &[u8]) -> io::Result<()> {
 }
 
 const AUDIT: &str = "audit.jsonl";
+/// A log that is longer is written, and no longer read as a whole: 256 MiB are about a million calls.
+const LONGEST: u64 = 256 << 20;

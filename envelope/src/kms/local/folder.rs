@@ -76,14 +76,17 @@ impl LockedFolder<'_> {
         self.path.join(name)
     }
 
-    /// The bytes of a file; none where there is no such file.
-    pub(super) fn read(&self, name: &str) -> Result<Option<FileBytes>, KmsError> {
+    /// The bytes of a file, which is refused where it is longer than `longest`; none where there is no such file.
+    pub(super) fn read(&self, name: &str, longest: u64) -> Result<Option<FileBytes>, KmsError> {
         let path = self.path_of(name);
         let file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(at(&path))?,
         };
         let length = file.metadata().map_err(at(&path))?.len();
+        if length > longest {
+            return Err(FileError::TooLong { path }.into());
+        }
         // One byte of room is left, so that the end is found without growing.
         let mut bytes = FileBytes(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
         file.take(length).read_to_end(&mut bytes.0).map_err(at(&path))?;
@@ -93,6 +96,9 @@ impl LockedFolder<'_> {
     /// Writes and syncs what the file shall hold once [`LockedFolder::commit`] is called.
     pub(super) fn stage(&mut self, name: &str, bytes: &[u8]) -> Result<(), KmsError> {
         let path = self.path_of(name);
+        if bytes.len() as u64 > LONGEST {
+            return Err(FileError::TooLong { path }.into());
+        }
         let draft = path.with_file_name(DRAFT);
         let mut file = private().write(true).create_new(true).open(&draft).map_err(at(&draft))?;
         self.drafts.push(path);
@@ -196,6 +202,9 @@ pub(super) enum FileError {
     /// The operating system refused; the machine's owner sees to it.
     #[error("{}: {source}", .path.display())]
     System { path: PathBuf, source: io::Error },
+    /// It is no file of ours, or holds more than one call may read; its owner looks into it.
+    #[error("{}: too long", .path.display())]
+    TooLong { path: PathBuf },
     /// A later release wrote it; use that one.
     #[error("{}: version {version} is not known here", .path.display())]
     UnknownVersion { path: PathBuf, version: u32 },
@@ -205,6 +214,7 @@ impl From<FileError> for KmsError {
     fn from(error: FileError) -> Self {
         let kind = match &error {
             FileError::System { source, .. } => source.kind(),
+            FileError::TooLong { .. } => ErrorKind::FileTooLarge,
             FileError::Malformed { .. } | FileError::UnknownVersion { .. } => ErrorKind::InvalidData,
         };
         io::Error::new(kind, error).into()
@@ -237,4 +247,6 @@ fn remove(path: &Path) -> Result<(), KmsError> {
 
 /// The subfolder of the key files.
 pub(super) const KEYS: &str = "keys";
+/// No file but the log is longer: 16 MiB hold 50,000 aliases.
+pub(super) const LONGEST: u64 = 16 << 20;
 const DRAFT: &str = "draft";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::audit::{self, AuditEntry, Operation};
-use super::folder::{FileBytes, FileError, KEYS, LockedFolder, at};
+use super::folder::{FileBytes, FileError, KEYS, LONGEST, LockedFolder, at};
 use super::key::{self, StoredKey};
 use crate::kms::KmsError;
 
@@ -53,7 +53,7 @@ impl<'a> Keyring<'a> {
 
     /// Every alias and the id that it names, whether or not that key is still there.
     pub(super) fn aliases(&self) -> Result<BTreeMap<String, Uuid>, KmsError> {
-        match self.folder.read(ALIASES)? {
+        match self.folder.read(ALIASES, LONGEST)? {
             Some(bytes) => Ok(bytes.parse::<AliasFile>(&self.folder.path_of(ALIASES), VERSION)?.aliases),
             None => Ok(BTreeMap::new()),
         }

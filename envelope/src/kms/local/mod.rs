@@ -193,6 +193,8 @@ impl LocalKms {
 
     /// The audit log, the oldest entry first. A line that a crash cut off is skipped. Reading is not logged.
     ///
+    /// A log of more than 256 MiB, about a million calls, is not read: take it away first.
+    ///
     /// # Errors
     /// [`KmsError::Io`].
     pub fn audit(&self) -> Result<Vec<AuditEntry>, KmsError> {
