@@ -174,33 +174,45 @@ fn find<'k>(keys: &'k StructureKeys, held: &mut Vec<Held<'k>>, item: &Item<'_>) 
 }
 
 /// Lays the items out that have no answer yet, opens them, and gives the verdict of each.
-fn open_laid(
+fn open_laid<'a>(
     held: &[Held<'_>],
-    items: &mut [Item<'_>],
+    items: &'a mut [Item<'_>],
     under: &[usize],
-    mut room: &mut [u8],
+    mut room: &'a mut [u8],
 ) -> Vec<Result<(), gcm::Error>> {
-    let count = items.len();
-    let laid = items.iter_mut().zip(under).filter(|(_, index)| **index != ANSWERED).filter_map(|(item, index)| {
-        let parts = record::parse(item.input).ok()?;
-        let text = item.out.get_mut(..parts.text.len())?;
-        text.copy_from_slice(parts.text);
-        let aad = lay_aad(&mut room, record::header(parts.number), item.context);
-        Some((held[*index].derived.cipher().ok()?, OpenMessage::new(*parts.rest, aad, text, *parts.tag)))
-    });
+    // Loops, not iterators: those move each message several times.
+    let laid = items.iter_mut().zip(under).filter(|(_, index)| **index != ANSWERED);
     if let [held] = held
         && let Ok(cipher) = held.derived.cipher()
     {
-        let mut messages = Vec::with_capacity(count);
-        messages.extend(laid.map(|(_, message)| message));
+        let mut messages = Vec::with_capacity(under.len());
+        for (item, _) in laid {
+            if let Some(message) = lay(item, &mut room) {
+                messages.push(message);
+            }
+        }
         cipher.open_many(&mut messages);
-        messages.into_iter().map(|message| message.verdict).collect()
+        messages.iter().map(|message| message.verdict).collect()
     } else {
-        let mut batch = Vec::<(&Aes256Gcm, OpenMessage<'_>)>::with_capacity(count);
-        batch.extend(laid);
+        let mut batch = Vec::<(&Aes256Gcm, OpenMessage<'_>)>::with_capacity(under.len());
+        for (item, index) in laid {
+            if let (Some(message), Ok(cipher)) = (lay(item, &mut room), held[*index].derived.cipher()) {
+                batch.push((cipher, message));
+            }
+        }
         gcm::open_many(&mut batch);
-        batch.into_iter().map(|(_, message)| message.verdict).collect()
+        batch.iter().map(|(_, message)| message.verdict).collect()
     }
+}
+
+/// Copies a record's ciphertext to where it is opened, and lays out its AAD.
+#[inline]
+fn lay<'a>(item: &'a mut Item<'_>, room: &mut &'a mut [u8]) -> Option<OpenMessage<'a>> {
+    let parts = record::parse(item.input).ok()?;
+    let text = item.out.get_mut(..parts.text.len())?;
+    text.copy_from_slice(parts.text);
+    let aad: &'a [u8] = lay_aad(room, record::header(parts.number), item.context);
+    Some(OpenMessage::new(*parts.rest, aad, text, *parts.tag))
 }
 
 /// A derived key that a batch opens with.
