@@ -197,8 +197,10 @@ impl<const N: usize> Powers<N> {
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    pub(super) fn new(plain: [__m128i; N]) -> Self {
-        Self { plain, folded: plain.map(|power| fold(power)) }
+    pub(super) fn set(&mut self, plain: [__m128i; N]) {
+        for (i, power) in plain.into_iter().enumerate() {
+            (self.plain[i], self.folded[i]) = (power, fold(power));
+        }
     }
 }
 

@@ -35,6 +35,7 @@ use super::x86::{
     Powers, Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short, multiply,
     reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
+use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
@@ -63,6 +64,7 @@ impl Expanded {
     pub(crate) fn make<T>(proof: cpu::Vaes256, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
         let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
+        clear_stack::<256>();
         clear_vectors();
         wrapped
     }
@@ -129,9 +131,11 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
         6 => flight::<SEAL, 4, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
         _ => match key.far.get() {
             Some(far) => crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
-            None => key
-                .far
-                .make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text)),
+            None => key.far.make(
+                Powers::zero(),
+                |far| extend(near, far),
+                |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            ),
         },
     }
 }
