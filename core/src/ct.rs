@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: clearing registers")]
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, optimization_barrier};
 
 use crate::Tag;
 
@@ -20,6 +20,18 @@ pub(crate) fn tags_match(ours: &Tag, theirs: &Tag) -> bool {
 /// Overwrites `bytes` with zeros, and is not optimised away.
 pub fn clear(bytes: &mut [u8]) {
     bytes.zeroize();
+}
+
+/// Overwrites so many bytes of the stack below the caller's frame, where what it called may have left a secret: compilers
+/// keep there what they have no register for, and nothing else would ever clear it.
+///
+/// After each message it would take half as long as a short one. What kernels leave, powers of H and round keys, is cleared when
+/// the key is dropped, if that happens at about their depth. Another thread's stack is out of reach: what it holds stays until
+/// that thread writes over it.
+#[inline(never)]
+pub(crate) fn clear_stack<const BYTES: usize>() {
+    let below = [0_u8; BYTES];
+    optimization_barrier(&below);
 }
 
 /// Overwrites the vector registers that every CPU of this build has, where the compiler may have left a secret.

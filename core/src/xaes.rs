@@ -14,7 +14,7 @@ use core::fmt;
 use zeroize::Zeroize;
 
 use crate::backend::Expanded;
-use crate::{Aes256Gcm, Backend, Error, Key, NONCE, Nonce, PREFIX, TAG, Tag, XNonce};
+use crate::{Aes256Gcm, Backend, Error, Key, NONCE, Nonce, PREFIX, TAG, Tag, XNonce, ct};
 
 /// XAES-256-GCM under one key. Neither copied nor printed; wiped when it is dropped.
 pub struct Xaes256Gcm {
@@ -27,6 +27,19 @@ pub struct Xaes256Gcm {
 /// K1 as a number, its first byte the highest.
 struct Subkey(u128);
 
+impl Subkey {
+    /// Takes a key that is then dropped, and the key is expanded once more where it will stand: one that was asked for a
+    /// block before it is wrapped is moved, and what it leaves on the stack is its round keys.
+    #[inline(never)]
+    fn of(key: &Aes256Gcm) -> Self {
+        let mut block = [[0; TAG]];
+        key.encrypt_blocks(&mut block);
+        let doubled = double(u128::from_be_bytes(block[0]));
+        block.zeroize();
+        Self(doubled)
+    }
+}
+
 impl Drop for Subkey {
     fn drop(&mut self) {
         self.0.zeroize();
@@ -38,14 +51,20 @@ impl Xaes256Gcm {
     #[inline(never)] // as `Aes256Gcm::new`
     #[must_use]
     pub fn new(key: &Key) -> Self {
-        Expanded::best(key, Self::over)
+        let once = Aes256Gcm::new(key);
+        let subkey = Subkey::of(&once);
+        ct::clear_stack::<256>();
+        Expanded::best(key, |expanded| Self { key: Aes256Gcm::over(expanded), subkey })
     }
 
     /// Expands `key` for one backend; None where this CPU or this build does not have it.
     #[inline(never)] // as `Aes256Gcm::new`
     #[must_use]
     pub fn on(backend: Backend, key: &Key) -> Option<Self> {
-        Expanded::make(backend, key, Self::over)
+        let once = Aes256Gcm::on(backend, key);
+        let subkey = Subkey::of(once.as_ref()?);
+        ct::clear_stack::<256>();
+        Expanded::make(backend, key, |expanded| Self { key: Aes256Gcm::over(expanded), subkey })
     }
 
     /// The backend that the key was expanded for, and derived keys will be.
@@ -101,17 +120,6 @@ impl Xaes256Gcm {
     pub fn open_in_place(&self, nonce: &XNonce, aad: &[u8], text: &mut [u8], tag: &Tag) -> Result<(), Error> {
         let (prefix, rest) = split(nonce);
         self.derive(prefix).open_in_place(rest, aad, text, tag)
-    }
-
-    /// Made first and then completed, so that the key is not moved.
-    #[inline]
-    fn over(expanded: Expanded) -> Self {
-        let mut this = Self { key: Aes256Gcm::over(expanded), subkey: Subkey(0) };
-        let mut block = [[0; TAG]];
-        this.key.encrypt_blocks(&mut block);
-        this.subkey.0 = double(u128::from_be_bytes(block[0]));
-        block.zeroize();
-        this
     }
 }
 

@@ -30,6 +30,7 @@ macro_rules! kernel {
                 let (halves, _) = key.expose().as_chunks::<16>();
                 // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
                 let wrapped = unsafe { schedule(proof, [load(&halves[0]), load(&halves[1])], wrap) };
+                clear_stack::<256>();
                 clear_vectors();
                 wrapped
             }
@@ -40,6 +41,7 @@ macro_rules! kernel {
             pub(crate) fn derive<T>(&self, halves: &[[u8; 16]; 2], wrap: impl FnOnce(Self) -> T) -> T {
                 // SAFETY: `self.proof` exists only if `detect` saw every feature that `derived` enables.
                 let wrapped = unsafe { derived(self, halves, wrap) };
+                clear_stack::<256>();
                 clear_vectors();
                 wrapped
             }
@@ -225,8 +227,10 @@ impl<const N: usize> Powers<N> {
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    pub(super) fn new(plain: [__m128i; N]) -> Self {
-        Self { plain, folded: plain.map(|power| fold(power)) }
+    pub(super) fn set(&mut self, plain: [__m128i; N]) {
+        for (i, power) in plain.into_iter().enumerate() {
+            (self.plain[i], self.folded[i]) = (power, fold(power));
+        }
     }
 }
 

@@ -48,8 +48,8 @@ impl Wire {
     }
 
     /// A key, read where it will stand.
-    pub(crate) fn key(&mut self) -> Result<Key> {
-        Ok(Key::fill_with(|bytes| self.0.read_exact(bytes))?)
+    pub(crate) fn key(&mut self) -> std::io::Result<Key> {
+        Key::fill_with(|bytes| self.0.read_exact(bytes))
     }
 
     /// Says where it is, and waits.
@@ -68,9 +68,10 @@ fn gcm(backend: Backend, wire: &mut Wire) -> Result<()> {
 
 #[inline(never)]
 fn live_gcm(backend: Backend, wire: &mut Wire) -> Result<()> {
-    let key = wire.key()?;
-    // Not moved out of its Option: where a caller moves a key to, and from, is the caller's to wipe.
-    let cipher = Aes256Gcm::on(backend, &key);
+    // Not moved out of its Result, nor the cipher out of its Option: what a caller moves is the caller's to wipe.
+    let key = wire.key();
+    let key = key.as_ref().ok().context("no key came")?;
+    let cipher = Aes256Gcm::on(backend, key);
     let cipher = cipher.as_ref().context("not on this CPU")?;
     use_it(cipher);
     wire.stage("alive")
@@ -84,8 +85,9 @@ fn xaes(backend: Backend, wire: &mut Wire) -> Result<()> {
 
 #[inline(never)]
 fn live_xaes(backend: Backend, wire: &mut Wire) -> Result<()> {
-    let key = wire.key()?;
-    let xaes = Xaes256Gcm::on(backend, &key);
+    let key = wire.key();
+    let key = key.as_ref().ok().context("no key came")?;
+    let xaes = Xaes256Gcm::on(backend, key);
     let xaes = xaes.as_ref().context("not on this CPU")?;
     let session = xaes.derive(&PREFIX);
     use_it(&session);

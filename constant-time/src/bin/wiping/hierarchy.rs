@@ -68,14 +68,11 @@ fn data_keys(folder: &Path, wrapping: &[u8; 32]) -> Result<Vec<(String, [u8; 32]
     let table = hex::decode(file["table_id"].as_str().context("table_id")?)?;
     let mut keys = Vec::new();
     for structure in file["structures"].as_array().context("structures")? {
-        let (kind, name) = match &structure["name"] {
-            serde_json::Value::String(base) => (0_u8, base.as_str()),
-            name => (1, name["local"].as_str().context("a local index")?),
-        };
+        let name = structure["name"].as_str().context("name")?;
+        let (kind, text) = name.split_once(':').map_or((0, ""), |(kind, text)| (1 + u8::from(kind == "global"), text));
         for entry in structure["data_keys"].as_array().context("data_keys")? {
             let number = u32::try_from(entry["number"].as_u64().context("number")?)?;
             let wrapped = BASE64_STANDARD.decode(entry["wrapped"].as_str().context("wrapped")?)?;
-            let text = if kind == 0 { "" } else { name };
             let place = [
                 b"tablecrypt v1 data key\0",
                 table.as_slice(),

@@ -26,7 +26,7 @@ use super::x86::{
     Powers, Rounds, Sum, encrypt, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply,
     ones, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
-use crate::ct::clear_vectors;
+use crate::ct::{clear_stack, clear_vectors};
 use crate::{Key, Nonce, Tag, cpu};
 use steps::*;
 
@@ -57,6 +57,7 @@ impl Drop for Schedule {
     fn drop(&mut self) {
         wipe(&mut self.rounds);
         self.near.zeroize();
+        clear_stack::<1280>(); // with sixteen registers, a message of any length leaves some of them
     }
 }
 
@@ -97,7 +98,11 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
         6 => flight::<SEAL, 7, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         _ => match key.far.get() {
             Some(far) => crypt_long::<SEAL>(key, far, start, aligned, text),
-            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, aligned, text)),
+            None => key.far.make(
+                Powers::zero(),
+                |far| extend(near, far),
+                |far| crypt_long::<SEAL>(key, far, start, aligned, text),
+            ),
         },
     }
 }
@@ -325,21 +330,19 @@ fn schedule<T>(proof: cpu::Aesni, key: [__m128i; 2], wrap: impl FnOnce(Expanded)
     let four = square(two);
     let three = multiply(one, two, fold(two));
     let [five, six, seven, eight] = [one, two, three, four].map(|power| multiply(power, four, fold(four)));
-    place.near = Powers::new([eight, seven, six, five, four, three, two, one]);
+    place.near.set([eight, seven, six, five, four, three, two, one]);
     wrap(expanded)
 }
 
 /// The powers of two steps, from the first eight.
 #[cold]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn extend(near: &Near) -> Far {
-    let mut powers = [_mm_setzero_si128(); FAR];
-    let (high, low) = powers.split_at_mut(NEAR);
-    low.copy_from_slice(&near.plain);
-    for (high, low) in high.iter_mut().zip(low) {
-        *high = multiply(*low, near.plain[0], near.folded[0]);
+fn extend(near: &Near, far: &mut Far) {
+    for (i, low) in near.plain.into_iter().enumerate() {
+        let high = multiply(low, near.plain[0], near.folded[0]);
+        (far.plain[i], far.folded[i]) = (high, fold(high));
+        (far.plain[NEAR + i], far.folded[NEAR + i]) = (low, fold(low));
     }
-    Powers::new(powers)
 }
 
 #[inline]

@@ -36,6 +36,7 @@ use super::x86::{
     Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short,
     multiply, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
+use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
@@ -118,9 +119,11 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
         6 => flight::<SEAL, 4, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
         _ => match key.far.get() {
             Some(far) => crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
-            None => key
-                .far
-                .make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text)),
+            None => key.far.make(
+                Powers::zero(),
+                |far| extend(near, far),
+                |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            ),
         },
     }
 }
