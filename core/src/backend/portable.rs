@@ -81,6 +81,7 @@ impl Expanded {
         let mut rest = text;
         while !rest.is_empty() {
             let length = rest.len().min(16 * STEP);
+            path!(portable.step, usize::from(length < 16 * STEP) + usize::from(length % 16 > 0));
             let blocks = &mut keystream[..length.div_ceil(16)];
             for block in &mut *blocks {
                 counter = counter.wrapping_add(1);
