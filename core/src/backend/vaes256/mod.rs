@@ -165,7 +165,7 @@ fn crypt_long<const SEAL: bool>(
     let (head, rest) = text.split_at(32 * STEP * steps);
     if steps == 0 {
         path!(vaes256.flight, SEAL, rest.len().div_ceil(16));
-        return fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], rest);
+        return fly_alone::<SEAL>(key, far, start, rest);
     }
     path!(vaes256.after, SEAL, rest.len().div_ceil(16));
     let mut hash = _mm256_castsi256_si128(start.waiting);
@@ -184,8 +184,15 @@ fn crypt_long<const SEAL: bool>(
         fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
     } else {
         start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
-        fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], rest)
+        fly_alone::<SEAL>(key, far, start, rest)
     }
+}
+
+/// A flight before which nothing is left to hash. A function of its own: inlined it shares a larger frame, and is slower.
+#[inline(never)]
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn fly_alone<const SEAL: bool>(key: &Schedule, far: &Far, start: Start, text: InOutBuf<'_, '_, u8>) -> Tag {
+    fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], text)
 }
 
 /// The flight of 7 to 16 blocks, or of 1 to 16 after whole steps. Seal without AFTER has no short ones.
