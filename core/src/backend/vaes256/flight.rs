@@ -12,22 +12,27 @@ use super::*;
 pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     key: &Schedule,
     powers: &Powers<P>,
-    mut start: Start,
+    start: &Start,
     before: &[u8; 32 * STEP],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     let end = End::<N>::of(&text);
-    let mut state = counters(key, &start);
+    let mut state = counters(key, start);
+    let mut waiting = start.waiting;
     if !SEAL && N > 2 {
-        return end.open(key, powers, &start, state, text);
+        return end.open(key, powers, start, state, text);
     }
     if AFTER {
         let hash = rounds_after(key, powers, before, &mut state, start.waiting);
-        start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
+        waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
     } else {
         unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, key.rounds[R]); });
     }
-    end.finish::<SEAL, P, AFTER, false>(key, powers, &start, state, PairSum::zero(), text)
+    let start = &Start { waiting, ..*start };
+    if SEAL && N > 3 {
+        return end.seal::<P, AFTER>(key, powers, start, state, text);
+    }
+    end.finish::<SEAL, P, AFTER, false>(key, powers, start, state, PairSum::zero(), text)
 }
 
 /// Four short messages at once, whose AES rounds alternate; each has its own key.
@@ -63,9 +68,9 @@ pub(super) fn four<const SEAL: bool, const N: usize>(jobs: [(&Expanded, Parts<'_
 pub(super) fn counters<const N: usize>(key: &Schedule, start: &Start) -> [__m256i; N] {
     let first = broadcast(key.rounds[0]);
     let mut state = [first; N];
-    let mut counters = _mm256_inserti128_si256(_mm256_zextsi128_si256(start.j0), start.counter, 1);
-    state[0] = _mm256_xor_si256(reverse_pair(counters), first);
-    counters = _mm256_add_epi32(_mm256_broadcastsi128_si256(start.counter), _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1));
+    state[0] = _mm256_xor_si256(reverse_pair(start.counters), first);
+    let mut counters = _mm256_permute4x64_epi64(start.counters, 0xee);
+    counters = _mm256_add_epi32(counters, _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1));
     for block in &mut state[1..] {
         *block = _mm256_xor_si256(reverse_pair(counters), first);
         counters = _mm256_add_epi32(counters, _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 2));
@@ -153,7 +158,7 @@ impl<const N: usize> End<N> {
         let last = broadcast(key.rounds[14]);
         let mut output = _mm256_aesenclast_epi128(state[0], _mm256_xor_si256(last, block));
         let tag = _mm_xor_si128(reverse(hash), _mm256_castsi256_si128(output));
-        let mut before_last = start.j0;
+        let mut before_last = start.lengths;
         unroll!(I in 1 2 3 4 5 6 7 8 => {
             if I < N {
                 const AT: usize = 32 * I - 16;
@@ -173,6 +178,41 @@ impl<const N: usize> End<N> {
         });
         self.store(&mut text, before_last, output);
         to_bytes(tag)
+    }
+
+    /// The last AES round of a flight of more than three vectors, its text, and the tag; AFTER as with [`Self::finish`].
+    #[inline]
+    #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+    pub(super) fn seal<const P: usize, const AFTER: bool>(
+        self,
+        key: &Schedule,
+        powers: &Powers<P>,
+        start: &Start,
+        mut state: [__m256i; N],
+        mut text: InOutBuf<'_, '_, u8>,
+    ) -> Tag {
+        let mut sum = PairSum::zero();
+        let lengths = self.lengths(powers, start, &mut sum);
+        let last = broadcast(key.rounds[14]);
+        let block = load(text.get_in().first_chunk().expect("a block"));
+        let block = _mm256_inserti128_si256(_mm256_setzero_si256(), block, 1);
+        state[0] = _mm256_aesenclast_epi128(state[0], _mm256_xor_si256(last, block));
+        let mask = _mm256_castsi256_si128(state[0]);
+        store(text.get_out().first_chunk_mut().expect("a block"), _mm256_extracti128_si256(state[0], 1));
+        state[0] = _mm256_blend_epi32(state[0], _mm256_setzero_si256(), 0x0f);
+        unroll!(I in 1 2 3 4 5 6 7 => {
+            if I < N - 1 {
+                const AT: usize = 32 * I - 16;
+                let input = load_pair(text.get_in()[AT..].first_chunk().expect("two blocks"));
+                state[I] = _mm256_aesenclast_epi128(state[I], _mm256_xor_si256(last, input));
+                store_pair(text.get_out()[AT..].first_chunk_mut().expect("two blocks"), state[I]);
+            }
+        });
+        let output = _mm256_aesenclast_epi128(state[N - 1], _mm256_xor_si256(last, self.input));
+        self.store(&mut text, _mm256_extracti128_si256(state[N - 2], 1), output);
+        state[N - 1] = _mm256_and_si256(output, self.bytes);
+        let hash = hash_sealed(self.powers(powers), start.waiting, lengths, &state, sum);
+        to_bytes(_mm_xor_si128(reverse(hash), mask))
     }
 
     /// The last AES round, the text, and the tag. `sum` has what [`Self::hash_whole`] added, for open.
@@ -195,7 +235,7 @@ impl<const N: usize> End<N> {
         let lengths = self.lengths(powers, start, &mut sum);
         let last = broadcast(key.rounds[14]);
         let mut output = _mm256_setzero_si256();
-        let (mut mask, mut before_last) = (start.j0, start.j0);
+        let (mut mask, mut before_last) = (start.lengths, start.lengths);
         unroll!(I in 0 1 2 3 4 5 6 7 8 => {
             if I < N {
                 const AT: usize = (32 * I).saturating_sub(16);

@@ -113,16 +113,16 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
     let near = &key.near;
     path!(vaes256.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
-        0 | 1 => flight::<SEAL, 1, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
-        2 | 3 => flight::<SEAL, 2, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
-        4 | 5 => flight::<SEAL, 3, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
-        6 => flight::<SEAL, 4, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
+        0 | 1 => flight::<SEAL, 1, NEAR, false>(key, near, &start, &[0; 32 * STEP], text),
+        2 | 3 => flight::<SEAL, 2, NEAR, false>(key, near, &start, &[0; 32 * STEP], text),
+        4 | 5 => flight::<SEAL, 3, NEAR, false>(key, near, &start, &[0; 32 * STEP], text),
+        6 => flight::<SEAL, 4, NEAR, false>(key, near, &start, &[0; 32 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            Some(far) => crypt_long::<SEAL>(key, far, &start, (aligned, !aad.is_empty()), text),
             None => key.far.make(
                 Powers::zero(),
                 |far| extend(near, far),
-                |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+                |far| crypt_long::<SEAL>(key, far, &start, (aligned, !aad.is_empty()), text),
             ),
         },
     }
@@ -130,9 +130,8 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
 
 /// What a flight starts from, byte-reversed.
 struct Start {
-    j0: __m128i,
-    /// The counter of its first block of text.
-    counter: __m128i,
+    /// J0, and the counter of its first block of text: one value, for to load two that were just stored waits for both.
+    counters: __m256i,
     /// What its hash starts with: the upper half is added to its first block, the lower half to the block before that.
     waiting: __m256i,
     lengths: __m128i,
@@ -144,8 +143,7 @@ impl Start {
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
     fn of(key: &Schedule, j0: __m128i, aad: &[u8], length: usize) -> Self {
         Self {
-            j0,
-            counter: _mm_add_epi32(j0, one()),
+            counters: _mm256_inserti128_si256(_mm256_zextsi128_si256(j0), _mm_add_epi32(j0, one()), 1),
             waiting: _mm256_zextsi128_si256(hash_all_but_last(key, aad)),
             lengths: lengths_of(aad.len(), length),
         }
@@ -157,7 +155,7 @@ impl Start {
 fn crypt_long<const SEAL: bool>(
     key: &Schedule,
     far: &Far,
-    mut start: Start,
+    start: &Start,
     (aligned, has_aad): (bool, bool),
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
@@ -173,25 +171,27 @@ fn crypt_long<const SEAL: bool>(
         hash = multiply(hash, near(key).0, near(key).1);
     }
     let (mut steps, _) = head.into_chunks::<U256>();
+    let mut counter = _mm256_extracti128_si256(start.counters, 1);
     hash = if aligned {
-        crypt_steps::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
+        crypt_steps::<SEAL>(key, far, &mut counter, hash, steps.reborrow())
     } else {
-        crypt_steps_any::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
+        crypt_steps_any::<SEAL>(key, far, &mut counter, hash, steps.reborrow())
     };
+    let counters = _mm256_inserti128_si256(start.counters, counter, 1);
     if SEAL {
-        start.waiting = _mm256_zextsi128_si256(hash);
+        let start = Start { counters, waiting: _mm256_zextsi128_si256(hash), ..*start };
         let mut last = steps.get(steps.len() - 1);
-        fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
+        fly::<SEAL, true>(key, far, &start, &last.get_out().0, rest)
     } else {
-        start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
-        fly_alone::<SEAL>(key, far, start, rest)
+        let waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
+        fly_alone::<SEAL>(key, far, &Start { counters, waiting, ..*start }, rest)
     }
 }
 
-/// A flight before which nothing is left to hash. A function of its own: inlined it shares a larger frame, and is slower.
-#[inline(never)]
+/// A flight before which nothing is left to hash.
+#[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn fly_alone<const SEAL: bool>(key: &Schedule, far: &Far, start: Start, text: InOutBuf<'_, '_, u8>) -> Tag {
+fn fly_alone<const SEAL: bool>(key: &Schedule, far: &Far, start: &Start, text: InOutBuf<'_, '_, u8>) -> Tag {
     fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], text)
 }
 
@@ -201,7 +201,7 @@ fn fly_alone<const SEAL: bool>(key: &Schedule, far: &Far, start: Start, text: In
 fn fly<const SEAL: bool, const AFTER: bool>(
     key: &Schedule,
     far: &Far,
-    start: Start,
+    start: &Start,
     before: &[u8; 32 * STEP],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {

@@ -103,6 +103,36 @@ macro_rules! within {
     };
 }
 
+/// An arm for each number of vectors: each is turned into the field's order and added with its powers; then all are reduced.
+macro_rules! sealed {
+    (($plain:ident, $folded:ident, $waiting:ident, $lengths:ident, $state:ident, $sum:ident, $order:ident)
+        $($count:tt: $($i:literal $register:tt)*, $last:literal $last_register:tt;)*) => {
+        match N {
+            $(
+                // SAFETY: it reads the constants and `waiting` through references, and the powers of N vectors, which the
+                // slices have, writes no memory, and names all registers that it changes.
+                $count => unsafe {
+                    asm!(
+                        "vpshufb ymm12, ymm0, ymm15", "vpxor ymm12, ymm12, [{waiting}]", products!(0),
+                        $(concat!("vpshufb ymm12, ", $register, ", ymm15"), products!($i),)*
+                        concat!("vpshufb ymm12, ", $last_register, ", ymm15"), "vpxor ymm12, ymm12, ymm11",
+                        products!($last), join!(), fold!(), fold!(), sum!(),
+                        plain = in(reg) $plain.as_ptr(),
+                        folded = in(reg) $folded.as_ptr(),
+                        constants = in(reg) &raw const CONSTANTS,
+                        waiting = in(reg) &raw const $waiting,
+                        in("ymm0") $state[0], $(in($register) $state[$i],)* in($last_register) $state[$last],
+                        inout("ymm8") $sum.low => _, inout("ymm9") $sum.middle => _, inout("ymm10") $sum.high,
+                        in("ymm11") $lengths, out("ymm12") _, out("ymm13") _, in("ymm15") $order,
+                        options(nostack, readonly),
+                    );
+                },
+            )*
+            _ => unreachable!("shorter flights are left to the compiler"),
+        }
+    };
+}
+
 /// Rounds 1 to 13 of N vectors, and the hash of `before`, with `hash` added to its first block.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
@@ -157,6 +187,31 @@ pub(super) fn rounds_within<const N: usize>(
             0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5" 6 "ymm6" 7 "ymm7";
         9: [1] [2] [3] [4] [5] [6] [7],
             0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5" 6 "ymm6" 7 "ymm7" 8 "ymm14";
+    }
+    _mm256_castsi256_si128(sum.high)
+}
+
+/// The hash of N vectors of ciphertext, `state`: `waiting` is added to the first, `lengths` to the last, and `sum` is what
+/// else there is.
+#[inline]
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn hash_sealed<const N: usize>(
+    (plain, folded): (&[__m128i], &[__m128i]),
+    waiting: __m256i,
+    lengths: __m256i,
+    state: &[__m256i; N],
+    mut sum: PairSum,
+) -> __m128i {
+    let (plain, folded) = (&plain[..2 * N], &folded[..2 * N]);
+    let order = reverse_order();
+    sealed! {
+        (plain, folded, waiting, lengths, state, sum, order)
+        4: 1 "ymm1" 2 "ymm2", 3 "ymm3";
+        5: 1 "ymm1" 2 "ymm2" 3 "ymm3", 4 "ymm4";
+        6: 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4", 5 "ymm5";
+        7: 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5", 6 "ymm6";
+        8: 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5" 6 "ymm6", 7 "ymm7";
+        9: 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5" 6 "ymm6" 7 "ymm7", 8 "ymm14";
     }
     _mm256_castsi256_si128(sum.high)
 }

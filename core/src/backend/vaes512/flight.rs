@@ -12,11 +12,11 @@ use super::*;
 pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     key: &Schedule,
     powers: &Powers<P>,
-    mut start: Start,
+    start: &Start,
     before: &[u8; 64 * STEP],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
-    let mut state = counters(key, &start);
+    let mut state = counters(key, start);
     let mut sum = QuadSum::zero();
     let mut earlier = QuadSum::zero();
     unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
@@ -33,10 +33,8 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
             hash_whole_quad::<N, P>(R, &text, powers, &mut sum);
         }
     });
-    if AFTER {
-        start.waiting = lane_1(earlier.reduce());
-    }
-    finish::<SEAL, N, P, AFTER, false>(key, powers, &start, state, sum, text)
+    let waiting = if AFTER { lane_1(earlier.reduce()) } else { start.waiting };
+    finish::<SEAL, N, P, AFTER, false>(key, powers, &Start { waiting, ..*start }, state, sum, text)
 }
 
 /// Four short messages at once, whose AES rounds alternate; each has its own key.

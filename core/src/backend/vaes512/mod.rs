@@ -115,14 +115,14 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
     let near = &key.near;
     path!(vaes512.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
-        0..=3 => flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
-        4..=6 => flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
+        0..=3 => flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, &start, &[0; 64 * STEP], text),
+        4..=6 => flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, &start, &[0; 64 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            Some(far) => crypt_long::<SEAL>(key, far, &start, (aligned, !aad.is_empty()), text),
             None => key.far.make(
                 Powers::zero(),
                 |far| extend(near, far),
-                |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+                |far| crypt_long::<SEAL>(key, far, &start, (aligned, !aad.is_empty()), text),
             ),
         },
     }
@@ -157,7 +157,7 @@ impl Start {
 fn crypt_long<const SEAL: bool>(
     key: &Schedule,
     far: &Far,
-    mut start: Start,
+    start: &Start,
     (aligned, has_aad): (bool, bool),
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
@@ -173,18 +173,18 @@ fn crypt_long<const SEAL: bool>(
         hash = multiply(hash, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     }
     let (mut steps, _) = head.into_chunks::<U512>();
+    let mut counter = start.counter;
     hash = if aligned {
-        crypt_steps::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
+        crypt_steps::<SEAL>(key, far, &mut counter, hash, steps.reborrow())
     } else {
-        crypt_steps_any::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
+        crypt_steps_any::<SEAL>(key, far, &mut counter, hash, steps.reborrow())
     };
     if SEAL {
-        start.waiting = _mm512_zextsi128_si512(hash);
         let mut last = steps.get(steps.len() - 1);
-        fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
+        let start = Start { counter, waiting: _mm512_zextsi128_si512(hash), ..*start };
+        fly::<SEAL, true>(key, far, &start, &last.get_out().0, rest)
     } else {
-        start.waiting = lane_1(hash);
-        fly::<SEAL, false>(key, far, start, &[0; 64 * STEP], rest)
+        fly::<SEAL, false>(key, far, &Start { counter, waiting: lane_1(hash), ..*start }, &[0; 64 * STEP], rest)
     }
 }
 
@@ -194,7 +194,7 @@ fn crypt_long<const SEAL: bool>(
 fn fly<const SEAL: bool, const AFTER: bool>(
     key: &Schedule,
     far: &Far,
-    start: Start,
+    start: &Start,
     before: &[u8; 64 * STEP],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
