@@ -58,7 +58,7 @@ fuzz_target!(|input: Input| {
         Input::Any(bytes) => bytes.clone(),
         Input::Bytes(edits) => {
             let mut bytes = world.original.clone();
-            edits.iter().for_each(|edit| edit.apply(&mut bytes));
+            edits.iter().take(8).for_each(|edit| edit.apply(&mut bytes));
             bytes
         }
         Input::Edited { edits, bytes, mac } => edited(&world.original, edits, bytes.as_ref(), *mac),
@@ -88,14 +88,14 @@ fuzz_target!(|input: Input| {
         Err(Error::KeyFileCorrupt { .. }) => assert_ne!(file, world.original, "the original is refused"),
         Err(error) => panic!("not an answer to a key file: {error:?}"),
     }
-    if planted() && described_structures(&file) > 3 {
-        panic!("planted: a fourth structure");
+    if planted() && !authentic && described_structures(&file) == 2 {
+        panic!("planted: two structures, and nobody looks at the MAC");
     }
 });
 
 fn edited(original: &[u8], edits: &[Edit], bytes: Option<&ByteEdit>, mac: MacOf) -> Vec<u8> {
     let mut document = serde_json::from_slice(original).expect("JSON");
-    edits.iter().for_each(|edit| edit.apply(&mut document));
+    edits.iter().take(8).for_each(|edit| edit.apply(&mut document));
     let (_, before) = split(original).expect("a key file");
     if let Some(members) = document.as_object_mut() {
         members.shift_remove("mac");

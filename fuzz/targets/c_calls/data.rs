@@ -104,7 +104,7 @@ impl Program {
         if call.seal {
             clash |= [&nonce, &aad, &text].iter().any(|other| overlap(&tag.range(), &other.range()));
         }
-        if planted() && aad.length == 1 && overlap(&out.range(), &aad.range()) {
+        if planted() && overlap(&out.range(), &aad.range()) {
             // An overlap that is not looked for.
             clash = false;
         }
