@@ -2,12 +2,13 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick wheel header fmt lint docs setup clean
+.PHONY: run test bench bench-quick fuzz wheel header fmt lint docs setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
 bench:   ; @admin/bench
 bench-quick: ; @admin/bench-quick
+fuzz:    ; @admin/fuzz $(ARGS)
 wheel:   ; @admin/wheel
 header:  ; @admin/header
 fmt:     ; @admin/fmt
