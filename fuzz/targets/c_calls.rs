@@ -22,8 +22,10 @@ use tablecrypt_ffi::table::*;
 use tablecrypt_fuzz::arena::{ARENA, Arena, Length, Pointer, Span, overlap};
 use tablecrypt_fuzz::planted;
 
-#[path = "c_calls/data.rs"]
-mod data;
+#[path = "c_calls/gcm.rs"]
+mod gcm;
+#[path = "c_calls/records.rs"]
+mod records;
 #[path = "c_calls/tables.rs"]
 mod tables;
 
@@ -46,13 +48,13 @@ enum Call {
         to: Option<u8>,
     },
     GcmFree(u8),
-    Gcm(data::Gcm),
+    Gcm(gcm::Gcm),
     GcmMany {
         gcm: u8,
         seal: bool,
         null: bool,
         too_many: bool,
-        messages: Vec<data::GcmMessage>,
+        messages: Vec<gcm::GcmMessage>,
     },
 
     OpenService {
@@ -96,14 +98,14 @@ enum Call {
         slot: u8,
     },
 
-    Records(data::Records),
-    InPlace(data::InPlace),
+    Records(records::Records),
+    InPlace(records::InPlace),
     RecordsMany {
         structure: u8,
         seal: bool,
         null: bool,
         too_many: bool,
-        items: Vec<data::RecordItem>,
+        items: Vec<records::RecordItem>,
     },
     /// Seals, changes a bit or none, and opens elsewhere.
     RoundTrip {
