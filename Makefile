@@ -2,17 +2,19 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick fuzz wheel header fmt lint docs setup clean
+.PHONY: run test bench bench-quick wheel header fmt lint docs soak fuzz mutants setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
 bench:   ; @admin/bench
 bench-quick: ; @admin/bench-quick
-fuzz:    ; @admin/fuzz $(ARGS)
 wheel:   ; @admin/wheel
 header:  ; @admin/header
 fmt:     ; @admin/fmt
 lint:    ; @admin/lint
 docs:    ; @admin/docs
+soak:    ; @admin/soak $(ARGS)
+fuzz:    ; @admin/fuzz $(ARGS)
+mutants: ; @admin/mutants $(ARGS)
 setup:   ; @admin/setup
 clean:   ; @admin/clean

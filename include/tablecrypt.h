@@ -12,8 +12,8 @@
  * _free, in any order: what came from it goes on. Buffers are the caller's; no call keeps a pointer. Strings end with a
  * NUL, names are UTF-8, and strings that the library gives are static.
  *
- * Threads. Any number of threads may use one handle at once; only its _free must be the last. A child of fork() seals
- * with nonces of its own; it must not be made while another thread is in a call, whose locks it would inherit.
+ * Threads. Any number of threads may use one handle at once; only its _free must be the last. A child of fork()
+ * may be made at any time: it asks the KMS for itself before its first call is done, and seals with nonces of its own.
  *
  * Lengths are in bytes. A pointer may be NULL where its length is 0. Promise of the caller: a pointer that is not NULL
  * leads to what its parameter says, as many bytes as its length says, which nobody else changes during the call. */

@@ -37,14 +37,14 @@ impl Aes256Gcm {
     #[inline(never)] // so that the key is expanded in its caller's place; inlined, it is moved there
     #[must_use]
     pub fn new(key: &Key) -> Self {
-        Expanded::best(key, |expanded| Self { expanded })
+        Expanded::best(key, Self::over)
     }
 
     /// Expands `key` for one backend; None where this CPU or this build does not have it.
     #[inline(never)] // as `new`
     #[must_use]
     pub fn on(backend: Backend, key: &Key) -> Option<Self> {
-        Expanded::make(backend, key, |expanded| Self { expanded })
+        Expanded::make(backend, key, Self::over)
     }
 
     /// The backend that the key was expanded for.
@@ -156,7 +156,7 @@ impl Aes256Gcm {
         if messages.iter().all(|message| check_limits(message.aad, message.text.len()).is_ok()) {
             self.expanded.run::<_, false>(messages);
             for message in messages {
-                message.verdict = verdict(&message.expected, &message.tag, message.text);
+                message.judge();
             }
         } else {
             for message in messages {
@@ -165,14 +165,19 @@ impl Aes256Gcm {
         }
     }
 
+    #[inline]
+    pub(crate) const fn over(expanded: Expanded) -> Self {
+        Self { expanded }
+    }
+
     pub(crate) const fn expanded(&self) -> &Expanded {
         &self.expanded
     }
 
-    /// Expands another key for the same backend.
+    /// The key that these two blocks are when this one has encrypted them, for XAES.
     #[inline(never)]
-    pub(crate) fn sibling(&self, key: &Key) -> Self {
-        self.expanded.sibling(key, |expanded| Self { expanded })
+    pub(crate) fn derive(&self, halves: &[[u8; 16]; 2]) -> Self {
+        self.expanded.derive(halves, Self::over)
     }
 
     /// AES-256 of each block under this key, for XAES's derivation.
@@ -223,6 +228,12 @@ impl<'a> OpenMessage<'a> {
     pub const fn new(nonce: Nonce, aad: &'a [u8], text: &'a mut [u8], tag: Tag) -> Self {
         Self { nonce, aad, text, tag, verdict: Err(Error::Unauthentic), expected: [0; TAG] }
     }
+
+    /// The verdict of the tag that a kernel computed, which is then forgotten: a forger would need it.
+    fn judge(&mut self) {
+        self.verdict = verdict(&self.expected, &self.tag, self.text);
+        self.expected = [0; TAG];
+    }
 }
 
 /// [`Aes256Gcm::seal_many`] under several keys, one a message.
@@ -244,7 +255,7 @@ pub fn open_many(batch: &mut [(&Aes256Gcm, OpenMessage<'_>)]) {
     if let (Some(first), true) = (first, within_limits) {
         first.expanded.run::<_, false>(batch);
         for (_, message) in batch {
-            message.verdict = verdict(&message.expected, &message.tag, message.text);
+            message.judge();
         }
     } else {
         for (cipher, message) in batch {

@@ -17,6 +17,17 @@ impl Key {
         &self.0
     }
 
+    /// A key of zeros, for whoever has a place of its own for a key and fills it there with [`Key::expose_mut`].
+    #[must_use]
+    pub const fn zeroed() -> Self {
+        Self([0; KEY])
+    }
+
+    /// The bytes of the key, to be written where they lie.
+    pub const fn expose_mut(&mut self) -> &mut [u8; KEY] {
+        &mut self.0
+    }
+
     /// A zero key to be filled in place, so that no second copy of the bytes is ever made.
     ///
     /// # Errors

@@ -30,6 +30,9 @@
 
 #![no_std]
 
+#[macro_use]
+mod paths;
+
 mod aead_traits;
 mod backend;
 mod cpu;
@@ -48,6 +51,8 @@ pub use error::Error;
 pub use gcm::{AAD_LIMIT, Aes256Gcm, OpenMessage, SealMessage, TEXT_LIMIT, open_many, seal_many};
 pub use key::{KEY, Key};
 pub use nonce::{NONCE, Nonce, PREFIX, TAG, Tag, XNONCE, XNonce};
+#[cfg(tablecrypt_paths)]
+pub use paths::{Direction, WAYS, Way};
 pub use xaes::Xaes256Gcm;
 
 /// Pieces that are easy to misuse: nonces of other lengths than 96 bits.

@@ -13,7 +13,8 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-use crate::{Aes256Gcm, Backend, Error, Key, NONCE, Nonce, PREFIX, TAG, Tag, XNonce};
+use crate::backend::Expanded;
+use crate::{Aes256Gcm, Backend, Error, Key, NONCE, Nonce, PREFIX, TAG, Tag, XNonce, ct};
 
 /// XAES-256-GCM under one key. Neither copied nor printed; wiped when it is dropped.
 pub struct Xaes256Gcm {
@@ -26,6 +27,19 @@ pub struct Xaes256Gcm {
 /// K1 as a number, its first byte the highest.
 struct Subkey(u128);
 
+impl Subkey {
+    /// Takes a key that is then dropped, and the key is expanded once more where it will stand: one that was asked for a
+    /// block before it is wrapped is moved, and what it leaves on the stack is its round keys.
+    #[inline(never)]
+    fn of(key: &Aes256Gcm) -> Self {
+        let mut block = [[0; TAG]];
+        key.encrypt_blocks(&mut block);
+        let doubled = double(u128::from_be_bytes(block[0]));
+        block.zeroize();
+        Self(doubled)
+    }
+}
+
 impl Drop for Subkey {
     fn drop(&mut self) {
         self.0.zeroize();
@@ -34,15 +48,23 @@ impl Drop for Subkey {
 
 impl Xaes256Gcm {
     /// Expands `key` for the best backend of this CPU.
+    #[inline(never)] // as `Aes256Gcm::new`
     #[must_use]
     pub fn new(key: &Key) -> Self {
-        Self::over(Aes256Gcm::new(key))
+        let once = Aes256Gcm::new(key);
+        let subkey = Subkey::of(&once);
+        ct::clear_stack::<256>();
+        Expanded::best(key, |expanded| Self { key: Aes256Gcm::over(expanded), subkey })
     }
 
     /// Expands `key` for one backend; None where this CPU or this build does not have it.
+    #[inline(never)] // as `Aes256Gcm::new`
     #[must_use]
     pub fn on(backend: Backend, key: &Key) -> Option<Self> {
-        Aes256Gcm::on(backend, key).map(Self::over)
+        let once = Aes256Gcm::on(backend, key);
+        let subkey = Subkey::of(once.as_ref()?);
+        ct::clear_stack::<256>();
+        Expanded::make(backend, key, |expanded| Self { key: Aes256Gcm::over(expanded), subkey })
     }
 
     /// The backend that the key was expanded for, and derived keys will be.
@@ -59,10 +81,9 @@ impl Xaes256Gcm {
         let prefix = u128::from(a) << 64 | u128::from(b) << 32 | u128::from(c);
         let masked = prefix ^ self.subkey.0;
         let mut halves = [1, 2].map(|counter| (masked ^ (counter << 112 | u128::from(b'X') << 104)).to_be_bytes());
-        self.key.encrypt_blocks(&mut halves);
-        let derived = Key::joined(&halves);
-        halves.as_flattened_mut().zeroize();
-        self.key.sibling(&derived)
+        let derived = self.key.derive(&halves);
+        halves.as_flattened_mut().zeroize(); // they are K1, for who knows the prefix
+        derived
     }
 
     /// Seals `text` into `out`, which is 16 bytes longer: the ciphertext, then the tag.
@@ -99,14 +120,6 @@ impl Xaes256Gcm {
     pub fn open_in_place(&self, nonce: &XNonce, aad: &[u8], text: &mut [u8], tag: &Tag) -> Result<(), Error> {
         let (prefix, rest) = split(nonce);
         self.derive(prefix).open_in_place(rest, aad, text, tag)
-    }
-
-    fn over(key: Aes256Gcm) -> Self {
-        let mut block = [[0; TAG]];
-        key.encrypt_blocks(&mut block);
-        let doubled = double(u128::from_be_bytes(block[0]));
-        block.zeroize();
-        Self { key, subkey: Subkey(doubled) }
     }
 }
 

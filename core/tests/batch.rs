@@ -246,3 +246,21 @@ fn places(place: &mut [u8], lengths: impl Iterator<Item = usize>) -> impl Iterat
     let mut rest = place;
     lengths.map(move |length| rest.split_off_mut(..65 + length).unwrap().split_at_mut(65).1)
 }
+
+#[test]
+fn a_forged_message_does_not_hold_the_tag_that_it_should_have_had() {
+    for backend in backends("a_forged_message_does_not_hold_the_tag_that_it_should_have_had") {
+        let cipher = Aes256Gcm::on(backend, &Key::from([7; 32])).expect("it is available");
+        let mut text = [3; 40];
+        let tag = cipher.seal_in_place(&[1; 12], b"", &mut text).expect("short");
+        let mut texts = [text; 5];
+        let mut messages: Vec<_> =
+            texts.iter_mut().map(|text| OpenMessage::new([1; 12], b"", text, [0xee; 16])).collect();
+        let shown =
+            |tag: &[u8; 16], messages: &[OpenMessage<'_>]| format!("{messages:?}").contains(&format!("{tag:?}"));
+        cipher.open_many(&mut messages);
+        assert!(messages.iter().all(|message| message.verdict == Err(Error::Unauthentic)));
+        assert!(shown(&[0xee; 16], &messages), "the control: tags are shown");
+        assert!(!shown(&tag, &messages), "{}", backend.name());
+    }
+}

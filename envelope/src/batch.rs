@@ -80,7 +80,7 @@ pub(crate) fn open(keys: &StructureKeys, mut items: &mut [Item<'_>]) {
 /// Seals the first items, as many as make a batch under this session, and gives how many; None where the session has no
 /// nonce for the first.
 fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Option<usize> {
-    let mut nonces = session.nonces()?;
+    let (cipher, mut nonces) = session.nonces()?;
     let most = items.len().min(MESSAGES);
     let (mut messages, mut tags) = (Vec::with_capacity(most), Vec::with_capacity(most));
     let mut scratch = [0; SCRATCH];
@@ -98,7 +98,7 @@ fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Optio
         let Some(rest) = nonces.next(item.input.len() as u64) else { break };
         done += 1;
         if is_alone {
-            let sealed = key.seal_under(session, &rest, item.context, Some(item.input), out);
+            let sealed = key.seal_under(cipher, &session.prefix, &rest, item.context, Some(item.input), out);
             item.written = sealed.map(|()| needed);
             continue;
         }
@@ -112,7 +112,7 @@ fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Optio
         }
     }
     // Not passed over: the texts stand in the outputs.
-    session.cipher.seal_many(&mut messages).expect("SHORT and SCRATCH are below the limits");
+    cipher.seal_many(&mut messages).expect("SHORT and SCRATCH are below the limits");
     for (tag, message) in tags.into_iter().zip(&messages) {
         *tag = message.tag;
     }
@@ -168,37 +168,51 @@ fn find<'k>(keys: &'k StructureKeys, held: &mut Vec<Held<'k>>, item: &Item<'_>) 
     if held.len() == KEYS {
         return Ok(None);
     }
-    let (derived, is_new) = key.readers.find(&key.key, parts.prefix);
+    let (derived, is_new) = key.readers.find(&key.key, parts.prefix)?;
     held.push(Held { key, derived, is_new, has_opened: false });
     Ok(Some(held.len() - 1))
 }
 
 /// Lays the items out that have no answer yet, opens them, and gives the verdict of each.
-fn open_laid(
+fn open_laid<'a>(
     held: &[Held<'_>],
-    items: &mut [Item<'_>],
+    items: &'a mut [Item<'_>],
     under: &[usize],
-    mut room: &mut [u8],
+    mut room: &'a mut [u8],
 ) -> Vec<Result<(), gcm::Error>> {
-    let count = items.len();
-    let laid = items.iter_mut().zip(under).filter(|(_, index)| **index != ANSWERED).filter_map(|(item, index)| {
-        let parts = record::parse(item.input).ok()?;
-        let text = item.out.get_mut(..parts.text.len())?;
-        text.copy_from_slice(parts.text);
-        let aad = lay_aad(&mut room, record::header(parts.number), item.context);
-        Some((&held[*index].derived.cipher, OpenMessage::new(*parts.rest, aad, text, *parts.tag)))
-    });
-    if let [_] = held {
-        let mut messages = Vec::with_capacity(count);
-        messages.extend(laid.map(|(_, message)| message));
-        held[0].derived.cipher.open_many(&mut messages);
-        messages.into_iter().map(|message| message.verdict).collect()
+    // Loops, not iterators: those move each message several times.
+    let laid = items.iter_mut().zip(under).filter(|(_, index)| **index != ANSWERED);
+    if let [held] = held
+        && let Ok(cipher) = held.derived.cipher()
+    {
+        let mut messages = Vec::with_capacity(under.len());
+        for (item, _) in laid {
+            if let Some(message) = lay(item, &mut room) {
+                messages.push(message);
+            }
+        }
+        cipher.open_many(&mut messages);
+        messages.iter().map(|message| message.verdict).collect()
     } else {
-        let mut batch = Vec::<(&Aes256Gcm, OpenMessage<'_>)>::with_capacity(count);
-        batch.extend(laid);
+        let mut batch = Vec::<(&Aes256Gcm, OpenMessage<'_>)>::with_capacity(under.len());
+        for (item, index) in laid {
+            if let (Some(message), Ok(cipher)) = (lay(item, &mut room), held[*index].derived.cipher()) {
+                batch.push((cipher, message));
+            }
+        }
         gcm::open_many(&mut batch);
-        batch.into_iter().map(|(_, message)| message.verdict).collect()
+        batch.iter().map(|(_, message)| message.verdict).collect()
     }
+}
+
+/// Copies a record's ciphertext to where it is opened, and lays out its AAD.
+#[inline]
+fn lay<'a>(item: &'a mut Item<'_>, room: &mut &'a mut [u8]) -> Option<OpenMessage<'a>> {
+    let parts = record::parse(item.input).ok()?;
+    let text = item.out.get_mut(..parts.text.len())?;
+    text.copy_from_slice(parts.text);
+    let aad: &'a [u8] = lay_aad(room, record::header(parts.number), item.context);
+    Some(OpenMessage::new(*parts.rest, aad, text, *parts.tag))
 }
 
 /// A derived key that a batch opens with.
@@ -216,7 +230,7 @@ impl Held<'_> {
         let needed = text.len();
         let out = item.out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
         let text = InOutBuf::new(text, out).map_err(|_| Error::OutputTooShort { needed })?;
-        let cipher = &self.derived.cipher;
+        let cipher = self.derived.cipher()?;
         record::with_aad(self.key.number, item.context, |aad| cipher.open_inout(rest, aad, text, tag))?;
         self.has_opened = true;
         Ok(needed)
@@ -291,7 +305,7 @@ mod tests {
         let mut items = [Item::new(b"", b"", &mut record)];
         seal(keys, &mut items);
         let prefix = *record::parse(&record).unwrap().prefix;
-        let is_new = || key.readers.find(&key.key, &prefix).1;
+        let is_new = || key.readers.find(&key.key, &prefix).unwrap().1;
         assert!(is_new());
         open(keys, &mut [Item::new(b"", &record, &mut [])]);
         assert!(!is_new());

@@ -11,16 +11,19 @@
 //! operation that sets it again is the traffic that the refresh waits for. So an idle connection makes no call.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
-use arc_swap::{ArcSwapOption, Guard};
-use tablecrypt_os::fork_generation;
+use arc_swap::Guard;
+use tablecrypt_os::{PerProcess, fork_generation};
 
 use crate::keys::Keys;
 use crate::service::Inner;
+#[cfg(shuttle)]
+use crate::sync::Planted;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, Swap};
 use crate::table::TableDescription;
 use crate::{Error, Result};
 
@@ -34,18 +37,25 @@ pub(crate) struct Permission {
     service: Arc<Inner>,
     table: String,
     /// The live keys, while there is a permission.
-    keys: ArcSwapOption<Keys>,
+    keys: Swap<Keys>,
     /// Whether there was an operation since a refresh became due.
     active: AtomicBool,
-    /// The process whose timer watches this permission.
+    /// The process that has the live keys, and whose timer watches this permission.
     generation: AtomicU64,
+    /// Set once, and then for every process that is forked.
+    closed: AtomicBool,
+    /// A forked child begins with a new one: it knows of no refresh, no failure and no waiting thread.
+    waiting: PerProcess<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
     state: Mutex<State>,
     landed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    closed: bool,
     /// Whether a refresh is under way; there is never a second one.
     in_flight: bool,
     /// When the KMS call began that the live keys come from.
@@ -83,11 +93,11 @@ impl Permission {
         Arc::new(Self {
             service: Arc::clone(service),
             table: table.to_owned(),
-            keys: ArcSwapOption::empty(),
+            keys: Swap::empty(),
             active: AtomicBool::new(true),
             generation: AtomicU64::new(0),
-            state: Mutex::default(),
-            landed: Condvar::new(),
+            closed: AtomicBool::new(false),
+            waiting: PerProcess::new(),
         })
     }
 
@@ -98,7 +108,8 @@ impl Permission {
     /// Calls `f` with the live keys; waits for a refresh first if there are none.
     #[inline]
     pub(crate) fn with_keys<T>(self: &Arc<Self>, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
-        if self.generation.load(Ordering::Relaxed) != fork_generation() {
+        // Acquire: what `watch` did to the keys is seen.
+        if self.generation.load(Ordering::Acquire) != fork_generation() {
             self.watch()?;
         }
         let mut snapshot = self.keys.load();
@@ -121,24 +132,21 @@ impl Permission {
         }
     }
 
-    /// Has this process's timer watch the permission: at the first operation, and at the first after a fork, for a child
-    /// has its parent's keys and none of its threads.
+    /// Makes the permission this process's: at its first operation, and at the first after a fork. A child has none of
+    /// its parent's threads and none of its keys, so it lets go of what they were, and asks the KMS for itself.
     #[cold]
     fn watch(self: &Arc<Self>) -> Result<()> {
         let generation = fork_generation();
-        let before = self.generation.swap(generation, Ordering::Relaxed);
-        if before == generation {
+        let _state = self.state();
+        if self.generation.load(Ordering::Relaxed) == generation {
             return Ok(());
         }
-        if before != 0 {
-            // A refresh that was under way goes on in the parent only.
-            self.state().in_flight = false;
-        }
-        self.service.refresher.watch(self).map_err(|error| {
-            // No key is used that no timer would wipe: the next operation tries again.
-            self.generation.store(0, Ordering::Relaxed);
-            Error::io("the thread that watches deadlines", error)
-        })
+        self.keys.store(None);
+        // No key is used that no timer would wipe: if there is no thread to be had, the next operation tries again.
+        let watched = self.service.refresher.watch(self);
+        watched.map_err(|error| Error::io("the thread that watches deadlines", error))?;
+        self.generation.store(generation, Ordering::Release);
+        Ok(())
     }
 
     /// Waits for one refresh, which all callers that come at once share.
@@ -146,7 +154,7 @@ impl Permission {
     fn unlock(&self) -> Result<Arc<Keys>> {
         let mut state = self.state();
         loop {
-            if state.closed {
+            if self.is_closed() {
                 return Err(Error::Closed);
             }
             if let Some(keys) = self.keys.load_full() {
@@ -160,7 +168,12 @@ impl Permission {
             if !state.in_flight {
                 break;
             }
-            state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.waiting.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        #[cfg(shuttle)]
+        if Planted::CheckThenAct.is_planted() {
+            drop(state);
+            state = self.state();
         }
         state.in_flight = true;
         drop(state);
@@ -173,7 +186,11 @@ impl Permission {
         let (began, date) = (self.service.clock.now(), self.service.clock.date());
         let answer = self.service.unwrap_table(&self.table);
         let mut state = self.state();
-        if state.closed {
+        #[cfg(shuttle)]
+        let is_planted = Planted::LandsAfterClose.is_planted();
+        #[cfg(not(shuttle))]
+        let is_planted = false;
+        if self.is_closed() && !is_planted {
             return Err(Error::Closed);
         }
         match answer {
@@ -243,10 +260,10 @@ impl Permission {
 
     /// Ends the permission for good.
     pub(crate) fn close(&self) {
-        let mut state = self.state();
-        state.closed = true;
+        let _state = self.state();
+        self.closed.store(true, Ordering::Relaxed);
         self.keys.store(None);
-        self.landed.notify_all();
+        self.waiting.landed.notify_all();
     }
 
     pub(crate) fn permitted_for(&self) -> Option<Duration> {
@@ -260,8 +277,13 @@ impl Permission {
         Ok(TableDescription { inaccessible_since, ..self.service.describe_table(&self.table)? })
     }
 
+    /// Read and set under the lock of `state`, unless by the parent before a fork.
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -277,7 +299,11 @@ struct Landing<'a>(&'a Permission);
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
         self.0.state().in_flight = false;
-        self.0.landed.notify_all();
+        #[cfg(shuttle)]
+        if Planted::LostWakeUp.is_planted() {
+            return;
+        }
+        self.0.waiting.landed.notify_all();
         self.0.service.refresher.ring();
     }
 }

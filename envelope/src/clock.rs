@@ -4,14 +4,16 @@
 //! knows when all of them have done what was due, and a test needs no sleep.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::PoisonError;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Condvar, Mutex, MutexGuard, StaticU64};
 
 /// A source of time, and a place to wait for it.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -23,7 +25,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// An alarm for one thread to wait on.
     fn alarm(&self) -> Alarm {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static NEXT: StaticU64 = StaticU64::new(0);
         Alarm {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             rung: Mutex::new(false),

@@ -1,11 +1,12 @@
 //! One client connection: what has a permission of its own, refreshed once every five minutes while it is used.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use tablecrypt_os::SetOnce;
 
 use crate::cache::Permission;
 use crate::service::Inner;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::table::{Table, check_name};
 use crate::{Error, Result};
 
@@ -17,12 +18,20 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Connection {
     service: Arc<Inner>,
-    permissions: Mutex<Option<HashMap<String, Arc<Permission>>>>,
+    closed: AtomicBool,
+    /// Its permissions: a list that only grows, without a lock, which could be held at the instant of a fork.
+    first: SetOnce<Node>,
+}
+
+#[derive(Debug)]
+struct Node {
+    permission: Arc<Permission>,
+    next: SetOnce<Self>,
 }
 
 impl Connection {
     pub(crate) fn new(service: Arc<Inner>) -> Self {
-        Self { service, permissions: Mutex::new(Some(HashMap::new())) }
+        Self { service, closed: AtomicBool::new(false), first: SetOnce::new() }
     }
 
     /// Opens a table. The first time that costs one KMS call; callers that come at once share it.
@@ -34,13 +43,7 @@ impl Connection {
     /// [`Error::Closed`].
     pub fn open_table(&self, table: &str) -> Result<Table> {
         check_name(table)?;
-        let permission = {
-            let mut permissions = self.permissions.lock().unwrap_or_else(PoisonError::into_inner);
-            match permissions.as_mut().ok_or(Error::Closed)?.entry(table.to_owned()) {
-                Entry::Occupied(known) => Arc::clone(known.get()),
-                Entry::Vacant(new) => Arc::clone(new.insert(Permission::new(&self.service, table))),
-            }
-        };
+        let permission = self.permission(table)?;
         let structures = permission
             .with_keys(|keys| Ok(keys.structures().map(|(id, name)| (id, name.clone())).collect::<Arc<[_]>>()))?;
         Ok(Table::new(permission, structures))
@@ -51,9 +54,41 @@ impl Connection {
     ///
     /// Dropping a connection does the same when its last table and structure are dropped.
     pub fn close(&self) {
-        let permissions = self.permissions.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for permission in permissions.into_iter().flat_map(HashMap::into_values) {
+        self.closed.store(true, Ordering::SeqCst);
+        let mut place = &self.first;
+        while let Some(node) = place.get() {
+            node.permission.close();
+            place = &node.next;
+        }
+    }
+
+    /// The connection's permission for a table; there is never a second one.
+    fn permission(&self, table: &str) -> Result<Arc<Permission>> {
+        let mut place = &self.first;
+        let permission = loop {
+            let new = || place.set(Node { permission: Permission::new(&self.service, table), next: SetOnce::new() });
+            // Who was first may have set it for another table.
+            let node = place.get().unwrap_or_else(new);
+            if node.permission.table() == table {
+                break Arc::clone(&node.permission);
+            }
+            place = &node.next;
+        };
+        // After it was set: then either this sees that the connection is closed, or `close` sees the permission.
+        if self.closed.load(Ordering::SeqCst) {
             permission.close();
+            return Err(Error::Closed);
+        }
+        Ok(permission)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // One by one: as deep as they are many, they would take as much stack.
+        let mut next = self.first.take();
+        while let Some(mut node) = next {
+            next = node.next.take();
         }
     }
 }

@@ -3,6 +3,8 @@
 //! JSON that a person can read, wrapped keys only. Its last member is the MAC of every byte before it, under a key
 //! derived from the root key, so that it can be checked only after the KMS has unwrapped that. docs/FORMAT.md.
 
+use std::io;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -64,11 +66,11 @@ impl KeyFile {
     pub(crate) const VERSION: u32 = VERSION;
 
     /// The file's bytes; `mac` computes the MAC of those before it.
-    pub(crate) fn to_bytes(&self, mac: impl FnOnce(&[u8]) -> [u8; 32]) -> serde_json::Result<Vec<u8>> {
+    pub(crate) fn to_bytes(&self, mac: impl FnOnce(&[u8]) -> io::Result<[u8; 32]>) -> io::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         // Without its end, "\n}", which stands behind the MAC.
         bytes.truncate(bytes.len() - 2);
-        let mac = hex::encode(mac(&bytes));
+        let mac = hex::encode(mac(&bytes)?);
         for part in [BEFORE_MAC, mac.as_bytes(), AFTER_MAC] {
             bytes.extend_from_slice(part);
         }
@@ -175,7 +177,7 @@ mod tests {
     }
 
     fn bytes(file: &KeyFile) -> Vec<u8> {
-        file.to_bytes(|_| [0xab; 32]).unwrap()
+        file.to_bytes(|_| Ok([0xab; 32])).unwrap()
     }
 
     #[test]

@@ -4,12 +4,13 @@ use core::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tablecrypt_core::{InOutBuf, KEY, Key, Nonce, PREFIX, TAG, Tag, XNONCE, XNonce, Xaes256Gcm};
-use zeroize::Zeroizing;
+use tablecrypt_core::{Aes256Gcm, InOutBuf, KEY, Key, Nonce, PREFIX, TAG, Tag, XNONCE, XNonce, Xaes256Gcm};
+use tablecrypt_os::{KeyBox, clear_stack};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::keyfile::{KeyFile, StructureEntry};
 use crate::record::{self, TEXT_AT};
-use crate::session::{Readers, Session, Writer};
+use crate::session::{Readers, Writer};
 use crate::table::StructureName;
 use crate::{Error, Result};
 
@@ -19,53 +20,86 @@ pub(crate) const WRAPPED: usize = XNONCE + KEY + TAG;
 /// A table's root key: it wraps the data keys and authenticates the key file. Both keys are derived from it
 /// (HKDF-Expand), so that no key does two things; the root key itself is not kept.
 pub(crate) struct RootKey {
-    wrapping: Xaes256Gcm,
-    mac: Zeroizing<[u8; KEY]>,
+    wrapping: KeyBox<Xaes256Gcm>,
+    mac: KeyBox<Key>,
 }
 
 impl RootKey {
-    pub(crate) fn new(root: &Key) -> Self {
-        let wrapping = Key::from(&*expand(root, b"tablecrypt v1 wrap"));
-        Self { wrapping: Xaes256Gcm::new(&wrapping), mac: expand(root, b"tablecrypt v1 key file") }
+    pub(crate) fn new(root: &KeyBox<Key>) -> Result<Self> {
+        let root = alive(root)?;
+        let (wrapping, mac) = (expand(root, b"tablecrypt v1 wrap")?, expand(root, b"tablecrypt v1 key file")?);
+        let wrapping = alive(&wrapping)?;
+        let wrapping = KeyBox::new(|| Xaes256Gcm::new(wrapping));
+        Ok(Self { wrapping, mac })
     }
 
     /// A new random data key, wrapped for this place of this table.
     pub(crate) fn new_data_key(&self, table: &[u8; 16], name: &StructureName, number: u32) -> Result<[u8; WRAPPED]> {
-        let key = Key::fill_with(|bytes| getrandom::fill(bytes)).map_err(|_| Error::NoRandom)?;
+        let key = boxed_key(|bytes| getrandom::fill(bytes)).map_err(|_| Error::NoRandom)?;
         let mut nonce = XNonce::default();
         getrandom::fill(&mut nonce).map_err(|_| Error::NoRandom)?;
         let mut wrapped = [0; WRAPPED];
         wrapped[..XNONCE].copy_from_slice(&nonce);
-        self.wrapping.seal(&nonce, &place(table, name, number), key.expose(), &mut wrapped[XNONCE..])?;
+        let key = alive(&key)?.expose();
+        alive(&self.wrapping)?.seal(&nonce, &place(table, name, number), key, &mut wrapped[XNONCE..])?;
         Ok(wrapped)
     }
 
-    fn unwrap_data_key(&self, table: &[u8; 16], name: &StructureName, number: u32, wrapped: &[u8]) -> Result<Key> {
+    fn unwrap_data_key(
+        &self,
+        table: &[u8; 16],
+        name: &StructureName,
+        number: u32,
+        wrapped: &[u8],
+    ) -> Result<KeyBox<Key>> {
         let (nonce, sealed) = wrapped.split_first_chunk().ok_or(Error::Truncated)?;
-        Key::fill_with(|bytes| self.wrapping.open(nonce, &place(table, name, number), sealed, bytes))
-            .map_err(Error::from)
+        let wrapping = alive(&self.wrapping)?;
+        boxed_key(|bytes| wrapping.open(nonce, &place(table, name, number), sealed, bytes)).map_err(Error::from)
     }
 
     /// The MAC of a key file's bytes.
-    pub(crate) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
-        hmac(&self.mac).chain_update(bytes).finalize().into_bytes().into()
+    pub(crate) fn mac(&self, bytes: &[u8]) -> Result<[u8; 32]> {
+        let mac = hmac(alive(&self.mac)?).chain_update(bytes).finalize().into_bytes().into();
+        clear_stack();
+        Ok(mac)
     }
 
     /// Whether `mac` is the MAC of `bytes`; its time does not tell where they differ.
-    pub(crate) fn is_mac(&self, bytes: &[u8], mac: &[u8; 32]) -> bool {
-        hmac(&self.mac).chain_update(bytes).verify(mac.into()).is_ok()
+    pub(crate) fn is_mac(&self, bytes: &[u8], mac: &[u8; 32]) -> Result<bool> {
+        let is_mac = hmac(alive(&self.mac)?).chain_update(bytes).verify(mac.into()).is_ok();
+        clear_stack();
+        Ok(is_mac)
     }
 }
 
-/// HKDF-Expand with SHA-256 (RFC 5869 section 2.3), 32 bytes: one block.
-fn expand(root: &Key, info: &[u8]) -> Zeroizing<[u8; KEY]> {
-    Zeroizing::new(hmac(root.expose()).chain_update(info).chain_update([1]).finalize().into_bytes().into())
+/// A key that `fill` writes where it stays: in key memory, and nowhere else.
+pub(crate) fn boxed_key<E>(fill: impl FnOnce(&mut [u8; KEY]) -> Result<(), E>) -> Result<KeyBox<Key>, E> {
+    KeyBox::fill(Key::zeroed(), |key| fill(key.expose_mut()))
 }
 
-fn hmac(key: &[u8; KEY]) -> Hmac<Sha256> {
+/// The key in its box. Only in a child that was forked in the middle of a call there is none.
+#[inline]
+pub(crate) fn alive<T>(key: &KeyBox<T>) -> Result<&T> {
+    key.get().ok_or(Error::Closed)
+}
+
+/// HKDF-Expand with SHA-256 (RFC 5869 section 2.3), 32 bytes: one block.
+fn expand(root: &Key, info: &[u8]) -> Result<KeyBox<Key>> {
+    let expanded = boxed_key(|key| {
+        let mut block = hmac(root).chain_update(info).chain_update([1]).finalize().into_bytes();
+        key.copy_from_slice(&block);
+        block.as_mut_slice().zeroize();
+        Ok(())
+    });
+    // HMAC and SHA-256 wipe no more than their states.
+    clear_stack();
+    expanded
+}
+
+fn hmac(key: &Key) -> Hmac<Sha256> {
     // HMAC pads a key to a block with zeros by itself; a whole block makes that infallible.
     let mut block = Zeroizing::new([0; 64]);
-    block[..KEY].copy_from_slice(key);
+    block[..KEY].copy_from_slice(key.expose());
     Hmac::new((&*block).into())
 }
 
@@ -130,7 +164,7 @@ impl StructureKeys {
         let mut keys = Vec::with_capacity(entry.data_keys.len());
         for key in &entry.data_keys {
             let data_key = root.unwrap_data_key(table, &entry.name, key.number, &key.wrapped)?;
-            keys.push(DataKey::new(key.number, &data_key));
+            keys.push(DataKey::new(key.number, alive(&data_key)?));
         }
         // The last generation seals. A structure without a data key cannot exist: `keyfile` refuses one.
         let current = keys.pop().ok_or(Error::Unauthentic)?;
@@ -182,28 +216,31 @@ impl StructureKeys {
 /// A data key: one structure's, one generation's.
 pub(crate) struct DataKey {
     pub(crate) number: u32,
-    pub(crate) key: Xaes256Gcm,
+    /// What session keys are derived from.
+    pub(crate) key: KeyBox<Xaes256Gcm>,
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
 }
 
 impl DataKey {
     pub(crate) fn new(number: u32, key: &Key) -> Self {
-        Self { number, key: Xaes256Gcm::new(key), writer: Writer::default(), readers: Readers::default() }
+        let key = KeyBox::new(|| Xaes256Gcm::new(key));
+        Self { number, key, writer: Writer::default(), readers: Readers::default() }
     }
 
     #[inline]
     fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         let length = record.len() - record::OVERHEAD;
         let (session, rest) = self.writer.draw(&self.key, |session| session.nonce(length as u64))?;
-        self.seal_under(session, &rest, context, text, record)
+        self.seal_under(alive(&session.cipher)?, &session.prefix, &rest, context, text, record)
     }
 
-    /// Seals under one session, with a nonce of it that nothing else is sealed with.
+    /// Seals under the key of a prefix, with a nonce that nothing else is sealed with under it.
     #[inline]
     pub(crate) fn seal_under(
         &self,
-        session: &Session,
+        cipher: &Aes256Gcm,
+        prefix: &[u8; PREFIX],
         rest: &Nonce,
         context: &[u8],
         text: Option<&[u8]>,
@@ -214,8 +251,8 @@ impl DataKey {
             Some(text) => InOutBuf::new(text, body).map_err(|_| Error::OutputTooShort { needed: text.len() })?,
             None => InOutBuf::from(body),
         };
-        *tag = record::with_aad(self.number, context, |aad| session.cipher.seal_inout(rest, aad, text))?;
-        *head = record::head(self.number, &session.prefix, rest);
+        *tag = record::with_aad(self.number, context, |aad| cipher.seal_inout(rest, aad, text))?;
+        *head = record::head(self.number, prefix, rest);
         Ok(())
     }
 

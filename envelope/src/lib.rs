@@ -38,12 +38,15 @@ mod error;
 mod keyfile;
 mod keys;
 pub mod kms;
+#[cfg(all(test, shuttle))]
+mod models;
 mod record;
 mod refresh;
 mod service;
 mod session;
 pub mod store;
 mod structure;
+mod sync;
 mod table;
 
 pub use batch::Item;
@@ -54,6 +57,7 @@ pub use service::{DEFAULT_KEY_ALIAS, Service, ServiceBuilder};
 pub use structure::Structure;
 pub use table::{KeyStatus, StructureName, Table, TableDescription, TableSpec};
 pub use tablecrypt_core as core;
+pub use tablecrypt_os::{KeyBox, KeyMemory, KeyMemoryUse, MemoryKind, key_memory};
 
 /// What every call here gives that can fail.
 pub type Result<T, E = Error> = ::core::result::Result<T, E>;

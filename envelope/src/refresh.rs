@@ -10,13 +10,13 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
+use std::sync::{Arc, PoisonError, Weak};
 
-use tablecrypt_os::fork_generation;
+use tablecrypt_os::PerProcess;
 
 use crate::cache::{Due, Permission};
 use crate::clock::{Alarm, Clock};
+use crate::sync::{Mutex, MutexGuard, thread};
 
 /// KMS calls under way at once in the background, for all tables and connections of a service.
 const WORKERS: usize = 4;
@@ -25,14 +25,13 @@ const WORKERS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Refresher {
     clock: Arc<dyn Clock>,
-    shared: Mutex<Option<Arc<Shared>>>,
+    /// A forked child has none of its parent's threads, and nothing of what they share.
+    shared: PerProcess<Mutex<Option<Arc<Shared>>>>,
 }
 
 /// What the threads share with those who ring.
 #[derive(Debug)]
 struct Shared {
-    /// The process that these threads run in.
-    generation: u64,
     clock: Arc<dyn Clock>,
     timer: Alarm,
     workers: [Alarm; WORKERS],
@@ -48,7 +47,7 @@ struct Queues {
 
 impl Refresher {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, shared: Mutex::new(None) }
+        Self { clock, shared: PerProcess::new() }
     }
 
     /// Watches a permission until its last holder drops it.
@@ -73,10 +72,9 @@ impl Refresher {
     fn started(&self) -> io::Result<Arc<Shared>> {
         let mut slot = self.shared();
         match &*slot {
-            Some(shared) if shared.generation == fork_generation() => Ok(Arc::clone(shared)),
-            _ => {
+            Some(shared) => Ok(Arc::clone(shared)),
+            None => {
                 let shared = Arc::new(Shared {
-                    generation: fork_generation(),
                     clock: Arc::clone(&self.clock),
                     timer: self.clock.alarm(),
                     workers: [(); WORKERS].map(|()| self.clock.alarm()),

@@ -4,8 +4,9 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
+use tablecrypt_os::PerProcess;
 use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock};
@@ -16,6 +17,7 @@ use crate::keys::{Keys, RootKey};
 use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
 use crate::refresh::Refresher;
 use crate::store::{FolderStore, KeyStore};
+use crate::sync::{Mutex, MutexGuard};
 use crate::table::{KeyStatus, Table, TableDescription, TableSpec, check_name};
 use crate::{Error, Result};
 
@@ -174,7 +176,7 @@ impl ServiceBuilder {
                 default_key: self.default_key,
                 refresh_every: self.refresh_every,
                 refresh_within: self.refresh_within,
-                live: Mutex::default(),
+                live: PerProcess::new(),
             }),
         }
     }
@@ -192,7 +194,7 @@ pub(crate) struct Inner {
     pub(crate) refresh_within: Duration,
     pub(crate) refresher: Refresher,
     /// Live keys by table, so that the permissions of one table share them. They are the permissions' to keep alive.
-    live: Mutex<HashMap<String, Weak<Keys>>>,
+    live: PerProcess<Mutex<HashMap<String, Weak<Keys>>>>,
 }
 
 impl Inner {
@@ -214,7 +216,7 @@ impl Inner {
             return Err(Error::TableExists { table: table.clone() });
         }
         let generated = self.generate_root_key(spec)?;
-        let root = RootKey::new(&generated.key);
+        let root = RootKey::new(&generated.key)?;
         let created = Date(self.clock.date());
         let table_id = Uuid::new_v4().into_bytes();
         let structures = (0..).zip(&spec.structures).map(|(id, name)| {
@@ -233,7 +235,9 @@ impl Inner {
             structures: structures.collect::<Result<_>>()?,
         };
         let path = || self.store.path(table);
-        let bytes = file.to_bytes(|bytes| root.mac(bytes)).map_err(|error| Error::io(path(), error.into()))?;
+        let bytes = file
+            .to_bytes(|bytes| root.mac(bytes).map_err(|_| io::ErrorKind::Other.into()))
+            .map_err(|error| Error::io(path(), error))?;
         self.store.create(table, &bytes).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::TableExists { table: table.clone() },
             _ => Error::io(path(), error),
@@ -266,8 +270,8 @@ impl Inner {
             .kms
             .decrypt(&parsed.file.kms_key, &parsed.file.root_key, &context)
             .map_err(|error| Error::from_kms(error, path))?;
-        let root = RootKey::new(&root);
-        if !root.is_mac(parsed.authenticated, &parsed.mac) || parsed.file.table != table {
+        let root = RootKey::new(&root)?;
+        if !root.is_mac(parsed.authenticated, &parsed.mac)? || parsed.file.table != table {
             return Err(Some(corrupt()));
         }
         // An equal MAC under the key that the KMS has just given: what lives is what the file says.

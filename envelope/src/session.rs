@@ -6,17 +6,19 @@
 //! readers  a bounded cache of derived keys, by prefix
 //! ```
 //!
-//! A new prefix comes after 2^32 records or 4 TiB, after a fork, and whenever a table is opened. So nonces never come
+//! Derived keys lie in key memory, which a forked child has not got: a child finds none in its parent's sessions and
+//! takes new ones. A new prefix comes after 2^32 records or 4 TiB, after a fork, and whenever a table is opened. So nonces never come
 //! from the caller and no counter has to be durable.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use tablecrypt_core::{Aes256Gcm, NONCE, Nonce, PREFIX, Xaes256Gcm};
-use tablecrypt_os::fork_generation;
+use tablecrypt_os::{KeyBox, SetOnce};
 
+use crate::keys::alive;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{StaticU64, Swap, thread_local};
 use crate::{Error, Result};
 
 /// Records under one session key at the most.
@@ -37,10 +39,10 @@ pub(crate) struct Writer {
     /// The index of the session that seals.
     at: AtomicUsize,
     /// 1, 2, 4 sessions and so on, made when they are needed.
-    sessions: [OnceLock<Places>; DOUBLINGS],
+    sessions: [SetOnce<Places>; DOUBLINGS],
 }
 
-type Places = Box<[OnceLock<Box<Session>>]>;
+type Places = Vec<SetOnce<Session>>;
 
 /// More sessions than there can be: 2^32 of 4 TiB each.
 const DOUBLINGS: usize = 32;
@@ -49,11 +51,11 @@ impl Writer {
     /// The session that seals now and what `draw` took of it; a new one for as long as it gives None, because the session
     /// had no nonce for it.
     #[inline]
-    pub(crate) fn draw<T>(
-        &self,
-        key: &Xaes256Gcm,
-        mut draw: impl FnMut(&Session) -> Option<T>,
-    ) -> Result<(&Session, T)> {
+    pub(crate) fn draw<'k, T>(
+        &'k self,
+        key: &KeyBox<Xaes256Gcm>,
+        mut draw: impl FnMut(&'k Session) -> Option<T>,
+    ) -> Result<(&'k Session, T)> {
         let at = self.at.load(Ordering::Relaxed);
         if let Some(session) = self.place(at).get()
             && let Some(drawn) = draw(session)
@@ -64,20 +66,19 @@ impl Writer {
     }
 
     #[cold]
-    fn draw_of_new<T>(
-        &self,
+    fn draw_of_new<'k, T>(
+        &'k self,
         mut at: usize,
-        key: &Xaes256Gcm,
-        mut draw: impl FnMut(&Session) -> Option<T>,
-    ) -> Result<(&Session, T)> {
+        key: &KeyBox<Xaes256Gcm>,
+        mut draw: impl FnMut(&'k Session) -> Option<T>,
+    ) -> Result<(&'k Session, T)> {
         loop {
             let place = self.place(at);
             let session = match place.get() {
                 Some(session) => session,
                 None => {
                     // Threads that race here make a session each; one is kept, and the others were never used.
-                    let made = Box::new(Session::new(key)?);
-                    place.get_or_init(|| made)
+                    place.set(Session::new(key)?)
                 }
             };
             if let Some(drawn) = draw(session) {
@@ -90,15 +91,12 @@ impl Writer {
 
     /// Where the session of this index is, or will be.
     #[inline]
-    fn place(&self, at: usize) -> &OnceLock<Box<Session>> {
+    fn place(&self, at: usize) -> &SetOnce<Session> {
         let doubling = (at + 1).ilog2() as usize;
         let first = (1 << doubling) - 1;
         let sessions = &self.sessions[doubling];
-        let sessions = sessions.get().unwrap_or_else(|| {
-            // Made first: a child that is forked while a thread is in `get_or_init` would wait for it for ever.
-            let made: Places = (0..=first).map(|_| OnceLock::new()).collect();
-            sessions.get_or_init(|| made)
-        });
+        let made = || sessions.set((0..=first).map(|_| SetOnce::new()).collect());
+        let sessions = sessions.get().unwrap_or_else(made);
         &sessions[at - first]
     }
 }
@@ -108,11 +106,9 @@ pub(crate) struct Session {
     /// Never the same for two sessions of this process.
     id: u64,
     pub(crate) prefix: [u8; PREFIX],
-    pub(crate) cipher: Aes256Gcm,
+    pub(crate) cipher: KeyBox<Aes256Gcm>,
     /// The first nonce, as a number below 2^96.
     start: u128,
-    /// The process that may use it.
-    generation: u64,
     /// What leases took; a thread that ends early wastes its rest.
     records: AtomicU64,
     bytes: AtomicU64,
@@ -156,17 +152,17 @@ thread_local! {
 }
 
 impl Session {
-    fn new(key: &Xaes256Gcm) -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+    fn new(key: &KeyBox<Xaes256Gcm>) -> Result<Self> {
+        let key = alive(key)?;
+        static NEXT: StaticU64 = StaticU64::new(1);
         let (mut prefix, mut start) = ([0; PREFIX], [0; 16]);
         getrandom::fill(&mut prefix).map_err(|_| Error::NoRandom)?;
         getrandom::fill(&mut start[16 - NONCE..]).map_err(|_| Error::NoRandom)?;
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            cipher: key.derive(&prefix),
+            cipher: KeyBox::new(|| key.derive(&prefix)),
             prefix,
             start: u128::from_be_bytes(start),
-            generation: fork_generation(),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
@@ -175,9 +171,7 @@ impl Session {
     /// A nonce for a text of this length, never given out before; None when the session is used up or another process's.
     #[inline]
     pub(crate) fn nonce(&self, length: u64) -> Option<Nonce> {
-        if self.generation != fork_generation() {
-            return None;
-        }
+        self.cipher.get()?;
         self.held(|slot| {
             let mut lease = slot.get();
             let nonce = self.next(&mut lease, length)?;
@@ -186,9 +180,10 @@ impl Session {
         })
     }
 
-    /// This thread's nonces for a batch; None when the session is another process's.
-    pub(crate) fn nonces(&self) -> Option<Nonces<'_>> {
-        (self.generation == fork_generation()).then(|| Nonces { session: self, lease: self.held(Cell::take) })
+    /// The key, and this thread's nonces for a batch; None when the session is another process's.
+    pub(crate) fn nonces(&self) -> Option<(&Aes256Gcm, Nonces<'_>)> {
+        let cipher = self.cipher.get()?;
+        Some((cipher, Nonces { session: self, lease: self.held(Cell::take) }))
     }
 
     /// The next nonce of a lease, or of the one that follows it.
@@ -233,7 +228,7 @@ impl Session {
 
 /// Derived keys of the records that were read last.
 pub(crate) struct Readers {
-    slots: [ArcSwapOption<Derived>; READERS],
+    slots: [Swap<Derived>; READERS],
 }
 
 /// Derived keys that one data key keeps at the most.
@@ -242,12 +237,25 @@ const READERS: usize = 64;
 /// What a data key derives from a prefix.
 pub(crate) struct Derived {
     pub(crate) prefix: [u8; PREFIX],
-    pub(crate) cipher: Aes256Gcm,
+    cipher: KeyBox<Aes256Gcm>,
+}
+
+impl Derived {
+    fn new(key: &KeyBox<Xaes256Gcm>, prefix: &[u8; PREFIX]) -> Result<Self> {
+        let key = alive(key)?;
+        Ok(Self { prefix: *prefix, cipher: KeyBox::new(|| key.derive(prefix)) })
+    }
+
+    /// The key; an error in a process that was forked since it was derived.
+    #[inline]
+    pub(crate) fn cipher(&self) -> Result<&Aes256Gcm> {
+        alive(&self.cipher)
+    }
 }
 
 impl Default for Readers {
     fn default() -> Self {
-        Self { slots: [const { ArcSwapOption::const_empty() }; READERS] }
+        Self { slots: [const { Swap::const_empty() }; READERS] }
     }
 }
 
@@ -257,7 +265,7 @@ impl Readers {
     #[inline]
     pub(crate) fn with_key<T>(
         &self,
-        key: &Xaes256Gcm,
+        key: &KeyBox<Xaes256Gcm>,
         prefix: &[u8; PREFIX],
         open: impl FnOnce(&Aes256Gcm) -> Result<T>,
     ) -> Result<T> {
@@ -265,19 +273,19 @@ impl Readers {
         if let Some(derived) = &*slot.load()
             && derived.prefix == *prefix
         {
-            return open(&derived.cipher);
+            return open(derived.cipher()?);
         }
-        let derived = Derived { prefix: *prefix, cipher: key.derive(prefix) };
-        let opened = open(&derived.cipher)?;
+        let derived = Derived::new(key, prefix)?;
+        let opened = open(derived.cipher()?)?;
         slot.store(Some(Arc::new(derived)));
         Ok(opened)
     }
 
     /// The key of this prefix for a whole batch, and whether it is a new one: [`Readers::keep`] that if it opened something.
-    pub(crate) fn find(&self, key: &Xaes256Gcm, prefix: &[u8; PREFIX]) -> (Arc<Derived>, bool) {
+    pub(crate) fn find(&self, key: &KeyBox<Xaes256Gcm>, prefix: &[u8; PREFIX]) -> Result<(Arc<Derived>, bool)> {
         match self.slot(prefix).load_full() {
-            Some(derived) if derived.prefix == *prefix => (derived, false),
-            _ => (Arc::new(Derived { prefix: *prefix, cipher: key.derive(prefix) }), true),
+            Some(derived) if derived.prefix == *prefix => Ok((derived, false)),
+            _ => Ok((Arc::new(Derived::new(key, prefix)?), true)),
         }
     }
 
@@ -288,7 +296,7 @@ impl Readers {
 
     /// Where the key of this prefix is kept. Prefixes are random: any of their bytes chooses a slot evenly.
     #[inline]
-    fn slot(&self, prefix: &[u8; PREFIX]) -> &ArcSwapOption<Derived> {
+    fn slot(&self, prefix: &[u8; PREFIX]) -> &Swap<Derived> {
         &self.slots[usize::from(prefix[0]) % READERS]
     }
 }
@@ -298,8 +306,12 @@ mod tests {
     use super::*;
     use tablecrypt_core::Key;
 
+    fn key() -> KeyBox<Xaes256Gcm> {
+        KeyBox::new(|| Xaes256Gcm::new(&Key::from([1; 32])))
+    }
+
     fn session() -> Session {
-        Session::new(&Xaes256Gcm::new(&Key::from([1; 32]))).unwrap()
+        Session::new(&key()).unwrap()
     }
 
     #[test]
@@ -351,7 +363,7 @@ mod tests {
 
     #[test]
     fn text_longer_than_a_session_has_left_gets_a_new_one() {
-        let key = Xaes256Gcm::new(&Key::from([1; 32]));
+        let key = key();
         let writer = Writer::default();
         let prefix = |length| writer.draw(&key, |session| session.nonce(length)).unwrap().0.prefix;
         let first = prefix(3 << 40);
@@ -360,7 +372,7 @@ mod tests {
 
     #[test]
     fn threads_that_use_up_session_after_session_never_share_a_nonce() {
-        let key = &Xaes256Gcm::new(&Key::from([1; 32]));
+        let key = &key();
         let writer = &Writer::default();
         // Four of these are all of a session's bytes.
         let draw = || writer.draw(key, |session| session.nonce(SESSION_BYTES / 4)).unwrap();
@@ -376,13 +388,6 @@ mod tests {
         drawn.dedup_by_key(|(prefix, _)| *prefix);
         assert!(drawn.len() >= 100);
         assert!(writer.at.load(Ordering::Relaxed) + 1 >= drawn.len(), "one by one");
-    }
-
-    #[test]
-    fn session_of_another_process_is_not_used() {
-        let mut session = session();
-        session.generation += 1;
-        assert!(session.nonce(1).is_none());
     }
 
     #[test]

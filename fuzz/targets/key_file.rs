@@ -15,7 +15,7 @@ use tablecrypt::clock::VirtualClock;
 use tablecrypt::core::Key;
 use tablecrypt::kms::{EncryptionContext, GeneratedKey, KeyMetadata, KeyState, Kms, KmsError};
 use tablecrypt::store::KeyStore;
-use tablecrypt::{Error, Service, TableSpec};
+use tablecrypt::{Error, KeyBox, Service, TableSpec};
 use tablecrypt_fuzz::edit::{ByteEdit, Edit};
 use tablecrypt_fuzz::planted;
 
@@ -137,6 +137,10 @@ fn described_structures(file: &[u8]) -> usize {
 
 const ROOT: [u8; 32] = [7; 32];
 
+fn root() -> KeyBox<Key> {
+    KeyBox::new(|| Key::from(ROOT))
+}
+
 /// A KMS whose every wrapped key is one and the same: so an edited file gets as far as its MAC, and further.
 #[derive(Debug)]
 struct OneKey;
@@ -152,11 +156,11 @@ impl Kms for OneKey {
     }
 
     fn generate_data_key(&self, key: &str, _: &EncryptionContext) -> Result<GeneratedKey, KmsError> {
-        Ok(GeneratedKey { kms_key: key.to_owned(), key: Key::from(ROOT), wrapped: vec![1; 121] })
+        Ok(GeneratedKey { kms_key: key.to_owned(), key: root(), wrapped: vec![1; 121] })
     }
 
-    fn decrypt(&self, _: &str, _: &[u8], _: &EncryptionContext) -> Result<Key, KmsError> {
-        Ok(Key::from(ROOT))
+    fn decrypt(&self, _: &str, _: &[u8], _: &EncryptionContext) -> Result<KeyBox<Key>, KmsError> {
+        Ok(root())
     }
 
     fn re_encrypt(&self, _: &str, _: &[u8], _: &EncryptionContext, _: &str) -> Result<(String, Vec<u8>), KmsError> {

@@ -10,7 +10,9 @@ use std::sync::{Arc, LazyLock};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use tablecrypt::KeyBox;
 use tablecrypt::clock::VirtualClock;
+use tablecrypt::core::Key;
 use tablecrypt::kms::{EncryptionContext, KeyState, Kms, KmsError, LocalKms};
 use tablecrypt_fuzz::edit::{ByteEdit, Edit};
 use tablecrypt_fuzz::planted;
@@ -69,7 +71,7 @@ static ORIGINAL: LazyLock<(Files, Vec<String>, Wrapped)> = LazyLock::new(|| {
     }
     let context = EncryptionContext::of_table("a", "s");
     let generated = kms.generate_data_key("alias/a", &context).expect("a data key");
-    let wrapped = Wrapped { blob: generated.wrapped, context: 0, key: *generated.key.expose() };
+    let wrapped = Wrapped { blob: generated.wrapped, context: 0, key: bytes(&generated.key) };
     kms.disable_key("alias/b").expect("an enabled key");
     kms.schedule_key_deletion("alias/c", 7).expect("an enabled key");
     let mut files = Files::new();
@@ -158,7 +160,7 @@ fn run(kms: &LocalKms, clock: &VirtualClock, names: &[String], wrapped: &mut Vec
         Call::Unalias(alias) => kms.delete_alias(name(alias)),
         Call::Generate(key, of) => kms.generate_data_key(name(key), &context(of)).map(|generated| {
             assert_eq!(kms.describe_key(&generated.kms_key).expect("its key").state, KeyState::Enabled);
-            let key = *generated.key.expose();
+            let key = bytes(&generated.key);
             wrapped.push(Wrapped { blob: generated.wrapped, context: of % 2, key });
         }),
         Call::Decrypt(key, of, edits) => {
@@ -170,7 +172,7 @@ fn run(kms: &LocalKms, clock: &VirtualClock, names: &[String], wrapped: &mut Vec
             }
             kms.decrypt(name(key), &edited, &context(of)).map(|key| {
                 assert!(edited == *blob && of % 2 == *bound, "unwrapped what was not wrapped here, or so");
-                assert!(key.expose() == expected, "another key");
+                assert!(bytes(&key) == *expected, "another key");
             })
         }
         Call::ReEncrypt(from, to, of) => {
@@ -190,6 +192,10 @@ fn run(kms: &LocalKms, clock: &VirtualClock, names: &[String], wrapped: &mut Vec
     if let Err(error) = result {
         assert!(!matches!(error, KmsError::Internal | KmsError::Throttled | KmsError::Unreachable), "{error:?}");
     }
+}
+
+fn bytes(key: &KeyBox<Key>) -> [u8; 32] {
+    *key.get().expect("this process made it").expose()
 }
 
 /// A data key as it was given.

@@ -1,4 +1,4 @@
-//! A number that is another one in a forked child, at the price of one load.
+//! A number that is another one in a forked child, at the price of two loads.
 //!
 //! ```text
 //! parent   page: g      fork     child   page: 0, for the kernel wiped it -> first call: takes g + 1
@@ -8,8 +8,7 @@
 //! those that run no handler of pthread_atfork. Where the kernel refuses the advice, a handler clears the word.
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::OnceLock;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Never the same in a process as in the process that it was forked from; the same between two forks.
 ///
@@ -17,30 +16,42 @@ use std::sync::OnceLock;
 #[inline]
 #[must_use]
 pub fn fork_generation() -> u64 {
-    let word = word();
+    // SAFETY: WORD leads to a static or to a mapping that is never undone. Relaxed: there is no more behind it than an
+    // atomic, which was never written before its address was.
+    let word = unsafe { &*WORD.load(Ordering::Relaxed) };
     match word.load(Ordering::Relaxed) {
         0 => renew(word),
         generation => generation,
     }
 }
 
+/// Where the number of this process is. Threads race to set it, for whoever waited for one that was about to could wait
+/// for ever: in a child, that thread is not there.
+static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new((&raw const UNMADE).cast_mut());
+
+/// Stands for the word until that is made. Always 0.
+static UNMADE: AtomicU64 = AtomicU64::new(0);
+
 /// Generations given out; in a child it is a copy, so that the next one is new there as well.
 static GIVEN: AtomicU64 = AtomicU64::new(0);
 
 /// The first call after start or fork. Threads that race here agree on one value.
 #[cold]
-fn renew(word: &AtomicU64) -> u64 {
+fn renew(mut word: &'static AtomicU64) -> u64 {
+    if core::ptr::eq(word, &UNMADE) {
+        let made = core::ptr::from_ref(wiped_on_fork().unwrap_or_else(cleared_by_handler)).cast_mut();
+        let unmade = (&raw const UNMADE).cast_mut();
+        // The page of a thread that comes second is left over.
+        let winner =
+            WORD.compare_exchange(unmade, made, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|w| w, |_| made);
+        // SAFETY: as in `fork_generation`.
+        word = unsafe { &*winner };
+    }
     let next = GIVEN.fetch_add(1, Ordering::Relaxed) + 1;
     match word.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => next,
         Err(others) => others,
     }
-}
-
-#[inline]
-fn word() -> &'static AtomicU64 {
-    static WORD: OnceLock<&'static AtomicU64> = OnceLock::new();
-    WORD.get_or_init(|| wiped_on_fork().unwrap_or_else(cleared_by_handler))
 }
 
 /// A word on a page of its own that the kernel wipes in a child.

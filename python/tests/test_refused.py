@@ -26,42 +26,6 @@ def key_file(folder, table):
     return folder / "tables" / "flights" / "keys.json"
 
 
-def test_every_flipped_bit_of_the_tag_is_refused_and_output_cleared(table, record):
-    for bit in range(128):
-        forged = bytearray(record)
-        forged[len(record) - 16 + bit // 8] ^= 1 << bit % 8
-        out = bytearray(b"\xee" * (len(TEXT) + 2))
-        with pytest.raises(tablecrypt.Unauthentic):
-            table.base().open_into(CONTEXT, forged, out)
-        assert out == bytes(len(TEXT)) + b"\xee\xee"
-        with pytest.raises(tablecrypt.Unauthentic):
-            table.base().open(CONTEXT, bytes(forged))
-
-
-def test_every_flipped_byte_of_a_1_kib_record_is_refused_and_output_cleared(table):
-    record = table.base().seal(CONTEXT, bytes(range(256)) * 4)
-    for i in range(len(record)):
-        forged = bytearray(record)
-        forged[i] ^= 0x80
-        out = bytearray(b"\xee" * 1024)
-        expected = tablecrypt.UnknownVersion if i < 4 else tablecrypt.UnknownKey if i < 8 else tablecrypt.Unauthentic
-        with pytest.raises(expected):
-            table.base().open_into(CONTEXT, forged, out)
-        assert out == (bytes(1024) if i >= 8 else b"\xee" * 1024)
-
-
-def test_a_cut_record_is_refused(table, record):
-    for length in range(len(record)):
-        with pytest.raises(tablecrypt.Truncated if length < OVERHEAD else tablecrypt.Unauthentic):
-            table.base().open(CONTEXT, record[:length])
-        out = bytearray(len(TEXT))
-        with pytest.raises(tablecrypt.TablecryptError):
-            table.base().open_into(CONTEXT, record[:length], out)
-        assert out == bytes(len(TEXT))
-    with pytest.raises(tablecrypt.Unauthentic):
-        table.base().open(CONTEXT, record + b"\0")
-
-
 def test_a_record_with_another_context_is_refused(table, record):
     for context in [b"", CONTEXT + b" ", CONTEXT[:-1], bytes(300)]:
         with pytest.raises(tablecrypt.Unauthentic):

@@ -21,7 +21,12 @@ impl Library for OpenSsl {
     type Cipher = Contexts;
 
     fn name(&self) -> String {
-        "openssl".into()
+        // A build with OPENSSL_NO_VENDOR links the system's, which is older.
+        if option_env!("OPENSSL_NO_VENDOR").is_none() {
+            return "openssl".into();
+        }
+        let number = openssl::version::number();
+        format!("openssl:{}.{}", number >> 28, (number >> 20) & 0xff)
     }
 
     fn key(bytes: &[u8; 32]) -> [u8; 32] {

@@ -96,6 +96,7 @@ pub(crate) trait Grouped: Kernel + Sized {
 pub(super) fn run<K: Grouped, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J]) {
     let foreign = |job: &J| job.key().is_some_and(|key| K::of(key).is_none());
     if jobs.len() < GROUP || jobs.iter().any(foreign) {
+        path!(batch.alone, SEAL, 0);
         return one_by_one::<K, J, SEAL>(key, jobs);
     }
     for class in 0..K::CLASSES {
@@ -108,17 +109,20 @@ pub(super) fn run<K: Grouped, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J])
             group[count] = i;
             count += 1;
             if count == GROUP {
+                path!(batch.group, SEAL, 0);
                 let jobs = jobs.get_disjoint_mut(group).expect("four places, all different");
                 K::group::<SEAL>(class, jobs.map(|job| keyed(key, job)));
                 count = 0;
             }
         }
         for &i in &group[..count] {
+            path!(batch.left, SEAL, count);
             one_by_one::<K, J, SEAL>(key, &mut jobs[i..=i]);
         }
     }
     K::clear();
     for job in jobs.iter_mut().filter(|job| K::class(job.length()) >= K::CLASSES) {
+        path!(batch.long, SEAL, 0);
         one_by_one::<K, J, SEAL>(key, core::slice::from_mut(job));
     }
 }

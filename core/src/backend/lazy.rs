@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use zeroize::Zeroize;
 
+use crate::ct::clear_stack;
+
 const EMPTY: u8 = 0;
 const CLAIMED: u8 = 1;
 const READY: u8 = 2;
@@ -45,16 +47,20 @@ impl<T: Zeroize> Lazy<T> {
 
     /// The value, which [`Lazy::get`] did not find, for `then`: made in its place by the first thread that comes here, and
     /// for itself alone by another that comes meanwhile.
+    ///
+    /// Filled in its place, from `blank`: a value that is made elsewhere and moved here stays there.
     #[cold]
-    pub(super) fn make<R>(&self, make: impl FnOnce() -> T, then: impl FnOnce(&T) -> R) -> R {
+    pub(super) fn make<R>(&self, blank: T, fill: impl FnOnce(&mut T), then: impl FnOnce(&T) -> R) -> R {
         if self.state.compare_exchange(EMPTY, CLAIMED, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            let mut made = make();
+            let mut made = blank;
+            fill(&mut made);
             let answer = then(&made);
             made.zeroize();
             return answer;
         }
         // SAFETY: this thread alone claimed the place, and nobody reads it before READY.
-        let value = unsafe { &mut *self.value.get() }.write(make());
+        let value = unsafe { &mut *self.value.get() }.write(blank);
+        fill(value);
         self.state.store(READY, Ordering::Release);
         then(value)
     }
@@ -65,6 +71,8 @@ impl<T: Zeroize> Drop for Lazy<T> {
         if *self.state.get_mut() == READY {
             // SAFETY: READY says that the value was written.
             unsafe { self.value.get_mut().assume_init_mut() }.zeroize();
+            // The kernels that need it, the long ones, take 5.5 KiB of the stack.
+            clear_stack::<6144>();
         }
     }
 }

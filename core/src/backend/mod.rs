@@ -19,6 +19,7 @@ mod vaes512;
 mod x86;
 
 use aead::inout::InOutBuf;
+use zeroize::Zeroize;
 
 use crate::{Key, Nonce, Tag, cpu};
 
@@ -93,6 +94,15 @@ pub(crate) trait Kernel {
 
     /// AES-256 of each block, in place: what XAES derives its keys with.
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]);
+
+    /// The key that these two blocks are when this one has encrypted them.
+    fn encrypted(&self, halves: &[[u8; 16]; 2]) -> Key {
+        let mut halves = *halves;
+        self.encrypt_blocks(&mut halves);
+        let key = Key::joined(&halves);
+        halves.as_flattened_mut().zeroize();
+        key
+    }
 }
 
 /// A key, expanded for the backend that its variant names.
@@ -154,11 +164,11 @@ impl Expanded {
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Backend::Armv8 => {
                 let proof = cpu::Armv8::detect()?;
-                Some(wrap(Self::Armv8(armv8::Expanded::new(proof, key))))
+                armv8::Expanded::make(proof, key, |expanded| Some(wrap(Self::Armv8(expanded))))
             }
             #[cfg(not(all(target_arch = "aarch64", target_feature = "neon")))]
             Backend::Armv8 => None,
-            Backend::Portable => Some(wrap(Self::Portable(portable::Expanded::new(key)))),
+            Backend::Portable => Some(portable::Expanded::make(key, |expanded| wrap(Self::Portable(expanded)))),
         }
     }
 
@@ -179,24 +189,29 @@ impl Expanded {
         }
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         if let Some(proof) = cpu::Armv8::detect() {
-            return wrap(Self::Armv8(armv8::Expanded::new(proof, key)));
+            return armv8::Expanded::make(proof, key, |expanded| wrap(Self::Armv8(expanded)));
         }
-        wrap(Self::Portable(portable::Expanded::new(key)))
+        portable::Expanded::make(key, |expanded| wrap(Self::Portable(expanded)))
     }
 
-    /// Expands another key for the backend of this one, which proves that it is here, and wraps it.
+    /// Expands the key that these two blocks are when this one has encrypted them, for the same backend, and wraps it.
     #[inline]
-    pub(crate) fn sibling<T>(&self, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+    pub(crate) fn derive<T>(&self, halves: &[[u8; 16]; 2], wrap: impl FnOnce(Self) -> T) -> T {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Vaes512(this) => vaes512::Expanded::make(this.proof(), key, |expanded| wrap(Self::Vaes512(expanded))),
+            Self::Vaes512(this) => this.derive(halves, |expanded| wrap(Self::Vaes512(expanded))),
             #[cfg(target_arch = "x86_64")]
-            Self::Vaes256(this) => vaes256::Expanded::make(this.proof(), key, |expanded| wrap(Self::Vaes256(expanded))),
+            Self::Vaes256(this) => this.derive(halves, |expanded| wrap(Self::Vaes256(expanded))),
             #[cfg(target_arch = "x86_64")]
-            Self::Aesni(this) => aesni::Expanded::make(this.proof(), key, |expanded| wrap(Self::Aesni(expanded))),
+            Self::Aesni(this) => this.derive(halves, |expanded| wrap(Self::Aesni(expanded))),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            Self::Armv8(this) => wrap(Self::Armv8(armv8::Expanded::new(this.proof(), key))),
-            Self::Portable(_) => wrap(Self::Portable(portable::Expanded::new(key))),
+            Self::Armv8(this) => {
+                let key = this.encrypted(halves);
+                armv8::Expanded::make(this.proof(), &key, |expanded| wrap(Self::Armv8(expanded)))
+            }
+            Self::Portable(this) => {
+                portable::Expanded::make(&this.encrypted(halves), |expanded| wrap(Self::Portable(expanded)))
+            }
         }
     }
 

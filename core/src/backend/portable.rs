@@ -14,6 +14,7 @@ use ghash::universal_hash::UniversalHash;
 use zeroize::Zeroize;
 
 use super::Kernel;
+use crate::ct::{clear_stack, clear_vectors};
 use crate::{Key, Nonce, Tag};
 
 type Block = Array<u8, U16>;
@@ -29,17 +30,27 @@ pub(crate) struct Expanded {
 }
 
 impl Expanded {
-    pub(crate) fn new(key: &Key) -> Self {
+    /// Expands `key` and wraps it where the caller wants it.
+    #[inline(never)]
+    pub(crate) fn make<T>(key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+        cleared(|| Self::expand(key, wrap))
+    }
+
+    #[inline(never)] // its frame is cleared
+    fn expand<T>(key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         let cipher = Aes256::new(key.expose().into());
         let mut h = Block::default();
         cipher.encrypt_block(&mut h);
         let hash = GHash::new(&h);
         h.zeroize();
-        Self { cipher, hash }
+        wrap(Self { cipher, hash })
     }
 
+    #[inline(never)] // as `expand`
     fn crypt(&self, seal: bool, j0: &[u8; 16], aad: &[u8], mut text: InOutBuf<'_, '_, u8>) -> Tag {
         let mut hash = self.hash.clone();
+        path!(portable.text, seal, usize::from(text.is_empty()));
+        path!(portable.aad, crate::paths::aad(aad.len()));
         hash.update_padded(aad);
         if !seal {
             hash.update_padded(text.get_in());
@@ -70,6 +81,7 @@ impl Expanded {
         let mut rest = text;
         while !rest.is_empty() {
             let length = rest.len().min(16 * STEP);
+            path!(portable.step, usize::from(length < 16 * STEP) + usize::from(length % 16 > 0));
             let blocks = &mut keystream[..length.div_ceil(16)];
             for block in &mut *blocks {
                 counter = counter.wrapping_add(1);
@@ -91,26 +103,9 @@ impl Expanded {
         }
         keystream.as_flattened_mut().zeroize();
     }
-}
 
-impl Kernel for Expanded {
-    fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        self.crypt(true, &j0(nonce), aad, text)
-    }
-
-    fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        self.crypt(false, &j0(nonce), aad, text)
-    }
-
-    fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        self.crypt(true, j0, aad, text)
-    }
-
-    fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-        self.crypt(false, j0, aad, text)
-    }
-
-    fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
+    #[inline(never)] // as `expand`
+    fn j0_of(&self, nonce: &[u8]) -> [u8; 16] {
         let mut hash = self.hash.clone();
         hash.update_padded(nonce);
         let mut lengths = Block::default();
@@ -119,7 +114,8 @@ impl Kernel for Expanded {
         hash.finalize().into()
     }
 
-    fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
+    #[inline(never)] // as `expand`
+    fn encrypt_each<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
         for block in blocks {
             let mut cipher_block: Block = (*block).into();
             self.cipher.encrypt_block(&mut cipher_block);
@@ -128,6 +124,46 @@ impl Kernel for Expanded {
         }
     }
 }
+
+impl Kernel for Expanded {
+    fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        cleared(|| self.crypt(true, &j0(nonce), aad, text))
+    }
+
+    fn open(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        cleared(|| self.crypt(false, &j0(nonce), aad, text))
+    }
+
+    fn seal_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        path!(portable.from, true, crate::paths::wraps(j0, text.len()));
+        cleared(|| self.crypt(true, j0, aad, text))
+    }
+
+    fn open_from(&self, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        path!(portable.from, false, crate::paths::wraps(j0, text.len()));
+        cleared(|| self.crypt(false, j0, aad, text))
+    }
+
+    fn hash_nonce(&self, nonce: &[u8]) -> [u8; 16] {
+        cleared(|| self.j0_of(nonce))
+    }
+
+    fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
+        cleared(|| self.encrypt_each(blocks));
+    }
+}
+
+/// Runs this and clears what it leaves in registers and on the stack: of a cipher without registers of its own, much.
+#[inline]
+fn cleared<T>(run: impl FnOnce() -> T) -> T {
+    let result = run();
+    clear_stack::<STACK>();
+    clear_vectors();
+    result
+}
+
+/// What a call of this backend takes of the stack, at the most.
+const STACK: usize = 4096;
 
 fn j0(nonce: &Nonce) -> [u8; 16] {
     let mut j0 = [0; 16];

@@ -19,9 +19,40 @@ macro_rules! unroll {
 }
 pub(super) use unroll;
 
-/// The trait of a backend, over the functions of its file; all of them enable what the key's proof shows.
+/// How a key of a backend is made, and the trait of the backend over the functions of its folder; all of them enable what
+/// the key's proof shows.
 macro_rules! kernel {
-    () => {
+    ($proof:ty, $features:literal) => {
+        impl Expanded {
+            /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
+            #[inline(never)]
+            pub(crate) fn make<T>(proof: $proof, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
+                let (halves, _) = key.expose().as_chunks::<16>();
+                // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
+                let wrapped = unsafe { schedule(proof, [load(&halves[0]), load(&halves[1])], wrap) };
+                clear_stack::<256>();
+                clear_vectors();
+                wrapped
+            }
+
+            /// Expands the key that these two blocks are when this one has encrypted them: it never leaves the registers,
+            /// 12 ns less than by way of memory.
+            #[inline(never)]
+            pub(crate) fn derive<T>(&self, halves: &[[u8; 16]; 2], wrap: impl FnOnce(Self) -> T) -> T {
+                // SAFETY: `self.proof` exists only if `detect` saw every feature that `derived` enables.
+                let wrapped = unsafe { derived(self, halves, wrap) };
+                clear_stack::<256>();
+                clear_vectors();
+                wrapped
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        fn derived<T>(this: &Expanded, halves: &[[u8; 16]; 2], wrap: impl FnOnce(Expanded) -> T) -> T {
+            let key = encrypt(&this.schedule.rounds, halves.each_ref().map(|half| load(half)));
+            schedule(this.proof, key, wrap)
+        }
+
         impl Kernel for Expanded {
             fn seal(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
                 // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt` enables.
@@ -77,9 +108,8 @@ pub(super) type Rounds = [__m128i; 15];
 /// `aeskeygenassist` on most CPUs.
 #[inline]
 #[target_feature(enable = "aes,ssse3")]
-pub(super) fn expand(key: &[u8; 32], rounds: &mut Rounds) {
-    let (halves, _) = key.as_chunks::<16>();
-    (rounds[0], rounds[1]) = (load(&halves[0]), load(&halves[1]));
+pub(super) fn expand(key: [__m128i; 2], rounds: &mut Rounds) {
+    [rounds[0], rounds[1]] = key;
     let rotate_last_word = _mm_set1_epi32(0x0c0f_0e0d);
     let mut constant = _mm_set1_epi32(1);
     for round in 2..15 {
@@ -197,8 +227,10 @@ impl<const N: usize> Powers<N> {
 
     #[inline]
     #[target_feature(enable = "sse2")]
-    pub(super) fn new(plain: [__m128i; N]) -> Self {
-        Self { plain, folded: plain.map(|power| fold(power)) }
+    pub(super) fn set(&mut self, plain: [__m128i; N]) {
+        for (i, power) in plain.into_iter().enumerate() {
+            (self.plain[i], self.folded[i]) = (power, fold(power));
+        }
     }
 }
 

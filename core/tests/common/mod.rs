@@ -1,6 +1,8 @@
 //! What the tests of the core share: the list of backends that run here, and the vector files.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod forgeries;
+
 use std::io::Write;
 
 use tablecrypt_core::Backend;
@@ -19,10 +21,13 @@ pub(crate) fn backends(test: &str) -> Vec<Backend> {
         left_out = format!("; left out: {}", names(&others));
     }
     assert!(!here.is_empty(), "a test that runs nowhere shows nothing");
-    // Straight to stderr, which the test harness does not capture: a skipped backend says so.
-    let line = format!("{test}: ran on {}; not on this CPU: {}{left_out}\n", names(&here), names(&missing));
-    std::io::stderr().write_all(line.as_bytes()).expect("stderr takes a line");
+    say(&format!("{test}: ran on {}; not on this CPU: {}{left_out}", names(&here), names(&missing)));
     here
+}
+
+/// Prints a line straight to stderr, which the test harness does not capture: what was skipped, what was counted.
+pub(crate) fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("stderr takes a line");
 }
 
 fn named(name: &str) -> Backend {

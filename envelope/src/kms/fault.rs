@@ -1,14 +1,16 @@
 //! A KMS that fails as it is told, over one that works: for tests of what callers do then.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tablecrypt_core::Key;
+use tablecrypt_os::KeyBox;
 
 use super::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError};
 use crate::clock::Clock;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Passes calls on to another KMS, counts them, and fails or delays them while it is told to.
 pub struct FaultKms {
@@ -78,7 +80,7 @@ impl Kms for FaultKms {
         self.pass()?.generate_data_key(key, context)
     }
 
-    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<Key, KmsError> {
+    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<KeyBox<Key>, KmsError> {
         self.pass()?.decrypt(key, wrapped, context)
     }
 

@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use tablecrypt_core::Key;
+use tablecrypt_os::KeyBox;
 
 pub use fault::FaultKms;
 pub use local::{AuditEntry, LocalKms, Operation};
@@ -42,7 +43,7 @@ pub trait Kms: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// Any [`KmsError`]; [`KmsError::WrongContext`] where only the context differs, if the service can tell.
-    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<Key, KmsError>;
+    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<KeyBox<Key>, KmsError>;
 
     /// Wraps again, under `to`, what `from` wrapped, inside the service. Gives the ARN of `to` and the wrapped bytes.
     ///
@@ -63,7 +64,7 @@ pub struct GeneratedKey {
     /// The ARN of the KMS key that wrapped it.
     pub kms_key: String,
     /// The key in clear; wiped when it is dropped.
-    pub key: Key,
+    pub key: KeyBox<Key>,
     /// The key as it is stored.
     pub wrapped: Vec<u8>,
 }

@@ -21,7 +21,7 @@ fn wrapped_key_unwraps_to_itself_by_id_arn_and_alias() {
     let again = LocalKms::open(folder.path()).unwrap();
     for name in [ALIAS, &key.id, &key.arn] {
         let found = again.decrypt(name, &made.wrapped, &flights()).unwrap();
-        assert_eq!(found.expose(), made.key.expose(), "{name}");
+        assert_eq!(found.get().unwrap().expose(), made.key.get().unwrap().expose(), "{name}");
     }
 }
 
@@ -31,7 +31,7 @@ fn two_data_keys_are_never_the_same() {
     let kms = &fixture.kms;
     kms.ensure_key(ALIAS, "").unwrap();
     let made = [(); 2].map(|()| kms.generate_data_key(ALIAS, &flights()).unwrap());
-    assert_ne!(made[0].key.expose(), made[1].key.expose());
+    assert_ne!(made[0].key.get().unwrap().expose(), made[1].key.get().unwrap().expose());
     assert_ne!(made[0].wrapped[49..73], made[1].wrapped[49..73], "the nonce");
 }
 
@@ -54,7 +54,7 @@ fn blob_is_what_its_format_says() {
     let nonce = made.wrapped[49..73].try_into().unwrap();
     let mut opened = [0; 32];
     Xaes256Gcm::new(&Key::from(material)).open(&nonce, &aad, &made.wrapped[73..], &mut opened).unwrap();
-    assert_eq!(&opened, made.key.expose());
+    assert_eq!(&opened, made.key.get().unwrap().expose());
 }
 
 #[test]
@@ -153,7 +153,10 @@ fn re_encrypted_blob_opens_with_the_new_key_alone() {
     let made = kms.generate_data_key(ALIAS, &flights()).unwrap();
     let (arn, wrapped) = kms.re_encrypt(ALIAS, &made.wrapped, &flights(), &to.id).unwrap();
     assert_eq!(arn, to.arn);
-    assert_eq!(kms.decrypt(&arn, &wrapped, &flights()).unwrap().expose(), made.key.expose());
+    assert_eq!(
+        kms.decrypt(&arn, &wrapped, &flights()).unwrap().get().unwrap().expose(),
+        made.key.get().unwrap().expose()
+    );
     assert!(matches!(kms.decrypt(ALIAS, &wrapped, &flights()), Err(KmsError::Invalid)));
     let entry = kms.audit().unwrap().into_iter().find(|entry| entry.to.is_some()).unwrap();
     assert_eq!(entry.to.as_deref(), Some(to.arn.as_str()));

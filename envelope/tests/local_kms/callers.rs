@@ -78,7 +78,10 @@ fn child_ensures_wraps_and_unwraps() {
     for _ in 0..CHILD_ROUNDS {
         kms.ensure_key(ALIAS, "").unwrap();
         let made = kms.generate_data_key(ALIAS, &flights()).unwrap();
-        assert_eq!(kms.decrypt(ALIAS, &made.wrapped, &flights()).unwrap().expose(), made.key.expose());
+        assert_eq!(
+            kms.decrypt(ALIAS, &made.wrapped, &flights()).unwrap().get().unwrap().expose(),
+            made.key.get().unwrap().expose()
+        );
     }
 }
 

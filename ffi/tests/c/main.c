@@ -16,6 +16,8 @@ int main(int argc, char **argv) {
     test_gcm(argv[1]);
     test_tables(argv[2]);
     test_batches(argv[2]);
+    test_forgery(argv[2]);
+    test_overlaps(argv[2]);
     test_bad_arguments(argv[2]);
     test_bad_storage(argv[2]);
     printf("%d passed, %d failed\n", passed, failed);

@@ -8,6 +8,8 @@
 void test_gcm(const char *vectors);
 void test_tables(const char *folder);
 void test_batches(const char *folder);
+void test_forgery(const char *folder);
+void test_overlaps(const char *folder);
 void test_bad_arguments(const char *folder);
 void test_bad_storage(const char *folder);
 

@@ -8,6 +8,7 @@
 #endif
 
 #include "../check.h"
+#include "forgery.hpp"
 #include "tablecrypt.hpp"
 
 int passed;
@@ -179,6 +180,8 @@ void test_tables(const std::string &folder) {
     test_records(*base, *local);
     test_records(*local, *global);
     test_batches(*base);
+    test_forged_records(*base);
+    test_forged_records(*global);
     test_threads(*global);
 
     CHECK_STATUS(TABLECRYPT_OK, tablecrypt::local_kms::disable_key(folder));
@@ -212,6 +215,7 @@ int main(int argc, char **argv) {
     CHECK(tablecrypt::opened_size(tablecrypt::sealed_size(5)) == 5);
     CHECK(std::string(tablecrypt::message(TABLECRYPT_OK)) == "done");
     test_gcm();
+    test_forged_messages();
     test_tables(argv[1]);
     std::printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;

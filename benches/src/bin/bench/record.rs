@@ -101,12 +101,13 @@ fn lines<T: Serialize>(items: &[T]) -> Result<String> {
 
 /// The version of a library's crate in Cargo.lock; of OpenSSL that of OpenSSL itself.
 fn version(name: &str) -> Option<String> {
-    let package = match name.split(':').next()? {
-        "boringssl" => "boring",
-        "openssl" => "openssl-src",
-        "rustcrypto" => "aes-gcm",
-        "tablecrypt" => return None,
-        other => other,
+    let package = match name.split_once(':').unwrap_or((name, "")) {
+        ("boringssl", _) => "boring",
+        ("openssl", "") => "openssl-src",
+        ("openssl", _) => return None, // the system's, whose name says its version
+        ("rustcrypto", _) => "aes-gcm",
+        ("tablecrypt", _) => return None,
+        (other, _) => other,
     };
     let entry = LOCK.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{package}\"\n")))?;
     let version = entry.lines().find_map(|line| line.strip_prefix("version = "))?.trim_matches('"');

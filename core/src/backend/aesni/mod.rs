@@ -23,9 +23,10 @@ use zeroize::Zeroize;
 use super::Kernel;
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, Sum, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply, ones,
-    reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+    Powers, Rounds, Sum, encrypt, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply,
+    ones, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
+use crate::ct::{clear_stack, clear_vectors};
 use crate::{Key, Nonce, Tag, cpu};
 use steps::*;
 
@@ -56,40 +57,28 @@ impl Drop for Schedule {
     fn drop(&mut self) {
         wipe(&mut self.rounds);
         self.near.zeroize();
+        clear_stack::<1280>(); // with sixteen registers, a message of any length leaves some of them
     }
 }
 
-impl Expanded {
-    pub(crate) const fn proof(&self) -> cpu::Aesni {
-        self.proof
-    }
-
-    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
-    #[inline(never)]
-    pub(crate) fn make<T>(proof: cpu::Aesni, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
-        // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
-        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
-        clear_vectors();
-        wrapped
-    }
-}
-
-super::x86::kernel!();
+super::x86::kernel!(cpu::Aesni, "aes,pclmulqdq,ssse3,sse4.1");
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, j0_of(nonce), aad, text)
+    crypt::<SEAL>(key, j0_of(nonce), true, aad, text)
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, reverse(load(j0)), aad, text)
+    path!(aesni.from, SEAL, crate::paths::wraps(j0, text.len()));
+    crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
-/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
+/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition. `aligned`: it
+/// is 1. That of another nonce comes of H, so nothing asks it.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start {
         j0,
         counter: _mm_add_epi32(j0, one()),
@@ -98,6 +87,7 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutB
         lengths: lengths_of(aad.len(), text.len()),
     };
     let near = &key.near;
+    path!(aesni.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
         0 => flight::<SEAL, 1, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         1 => flight::<SEAL, 2, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
@@ -107,8 +97,12 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutB
         5 => flight::<SEAL, 6, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         6 => flight::<SEAL, 7, NEAR, false>(key, near, start, &[0; 16 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, text),
-            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, text)),
+            Some(far) => crypt_long::<SEAL>(key, far, start, aligned, text),
+            None => key.far.make(
+                Powers::zero(),
+                |far| extend(near, far),
+                |far| crypt_long::<SEAL>(key, far, start, aligned, text),
+            ),
         },
     }
 }
@@ -127,16 +121,24 @@ struct Start {
 
 /// A message of more than six blocks: whole steps, then a flight that is never empty.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn crypt_long<const SEAL: bool>(key: &Schedule, far: &Far, mut start: Start, text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt_long<const SEAL: bool>(
+    key: &Schedule,
+    far: &Far,
+    mut start: Start,
+    aligned: bool,
+    text: InOutBuf<'_, '_, u8>,
+) -> Tag {
     let steps = (text.len() - 1) / (16 * STEP);
     let (head, rest) = text.split_at(16 * STEP * steps);
     if steps == 0 {
+        path!(aesni.flight, SEAL, rest.len().div_ceil(16));
         return fly::<SEAL, false>(key, far, start, &[0; 16 * STEP], rest);
     }
+    path!(aesni.after, SEAL, rest.len().div_ceil(16));
     start.hash = multiply(start.aad, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     start.aad = _mm_setzero_si128();
     let (mut steps, _) = head.into_chunks::<U128>();
-    if _mm_cvtsi128_si32(start.counter) % 8 == 2 {
+    if aligned {
         crypt_steps::<SEAL>(key, far, &mut start, steps.reborrow());
     } else {
         crypt_steps_any::<SEAL>(key, far, &mut start, steps.reborrow());
@@ -253,6 +255,7 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
         let input = load_last(text.get_in());
         let output = _mm_aesenclast_si128(state[N - 1], _mm_xor_si128(key.rounds[14], input));
         let part = length - at;
+        path!(aesni.end, SEAL, usize::from(part < 16) + usize::from(part < 16 && N > 2));
         let mut hashed = if SEAL { output } else { input };
         if part == 16 {
             store(text.get_out()[at..].first_chunk_mut().expect("a block"), output);
@@ -282,6 +285,7 @@ fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    path!(aesni.aad, crate::paths::aad(aad.len()));
     if aad.is_empty() {
         return _mm_setzero_si128();
     }
@@ -294,6 +298,7 @@ fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
 fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
     let mut hash = _mm_setzero_si128();
     for chunk in bytes.as_chunks::<16>().0.chunks(NEAR) {
+        path!(aesni.hash, chunk.len());
         let mut sum = Sum::zero();
         for (block, at) in chunk.iter().zip(NEAR - chunk.len()..) {
             sum.add(_mm_xor_si128(reverse(load(block)), hash), key.near.plain[at], key.near.folded[at]);
@@ -314,7 +319,7 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn schedule<T>(proof: cpu::Aesni, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+fn schedule<T>(proof: cpu::Aesni, key: [__m128i; 2], wrap: impl FnOnce(Expanded) -> T) -> T {
     let near = Powers::zero();
     let mut expanded =
         Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };
@@ -325,46 +330,25 @@ fn schedule<T>(proof: cpu::Aesni, key: &[u8; 32], wrap: impl FnOnce(Expanded) ->
     let four = square(two);
     let three = multiply(one, two, fold(two));
     let [five, six, seven, eight] = [one, two, three, four].map(|power| multiply(power, four, fold(four)));
-    place.near = Powers::new([eight, seven, six, five, four, three, two, one]);
+    place.near.set([eight, seven, six, five, four, three, two, one]);
     wrap(expanded)
 }
 
 /// The powers of two steps, from the first eight.
 #[cold]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn extend(near: &Near) -> Far {
-    let mut powers = [_mm_setzero_si128(); FAR];
-    let (high, low) = powers.split_at_mut(NEAR);
-    low.copy_from_slice(&near.plain);
-    for (high, low) in high.iter_mut().zip(low) {
-        *high = multiply(*low, near.plain[0], near.folded[0]);
+fn extend(near: &Near, far: &mut Far) {
+    for (i, low) in near.plain.into_iter().enumerate() {
+        let high = multiply(low, near.plain[0], near.folded[0]);
+        (far.plain[i], far.folded[i]) = (high, fold(high));
+        (far.plain[NEAR + i], far.folded[NEAR + i]) = (low, fold(low));
     }
-    Powers::new(powers)
 }
 
 #[inline]
 #[target_feature(enable = "sse2")]
 fn one() -> __m128i {
     _mm_set_epi32(0, 0, 0, 1)
-}
-
-/// Overwrites the vector registers, where round keys and powers of H stood.
-#[inline]
-fn clear_vectors() {
-    // SAFETY: every x86-64 has these registers; the asm writes them and says so, and touches nothing else.
-    unsafe {
-        asm!(
-            "pxor xmm0, xmm0", "pxor xmm1, xmm1", "pxor xmm2, xmm2", "pxor xmm3, xmm3",
-            "pxor xmm4, xmm4", "pxor xmm5, xmm5", "pxor xmm6, xmm6", "pxor xmm7, xmm7",
-            "pxor xmm8, xmm8", "pxor xmm9, xmm9", "pxor xmm10, xmm10", "pxor xmm11, xmm11",
-            "pxor xmm12, xmm12", "pxor xmm13, xmm13", "pxor xmm14, xmm14", "pxor xmm15, xmm15",
-            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
-            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
-            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
-            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
-            options(nomem, nostack, preserves_flags),
-        );
-    }
 }
 
 #[cfg(test)]

@@ -129,6 +129,7 @@ pub(super) fn crypt_steps<const SEAL: bool>(
     start: &mut Start,
     mut steps: InOutBuf<'_, '_, Array<u8, U128>>,
 ) {
+    path!(aesni.steps, SEAL, steps.len().min(5));
     let mut window = _mm_sub_epi32(start.counter, _mm_set_epi32(0, 0, 0, 2));
     let mut done = 0;
     if SEAL {
@@ -294,6 +295,7 @@ pub(super) fn crypt_steps_any<const SEAL: bool>(
     start: &mut Start,
     mut steps: InOutBuf<'_, '_, Array<u8, U128>>,
 ) {
+    path!(aesni.any, SEAL, steps.len().min(5));
     let count = steps.len();
     for i in 0..count {
         if SEAL && i > 0 {

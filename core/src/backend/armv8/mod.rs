@@ -38,6 +38,7 @@ use aead::inout::{InOut, InOutBuf};
 use zeroize::Zeroize;
 
 use super::Kernel;
+use crate::ct::clear_vectors;
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 
@@ -76,14 +77,18 @@ impl Expanded {
         self.proof
     }
 
-    pub(crate) fn new(proof: cpu::Armv8, key: &Key) -> Self {
+    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
+    #[inline(never)]
+    pub(crate) fn make<T>(proof: cpu::Armv8, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
         // SAFETY: `proof` exists only if `detect` saw every feature that `expand` enables.
         let schedule = unsafe { expand(key.expose()) };
+        let wrapped = wrap(Self { schedule, eor3: cpu::Eor3::detect(), proof });
         clear_vectors();
-        Self { schedule, eor3: cpu::Eor3::detect(), proof }
+        wrapped
     }
 
     fn crypt<const SEAL: bool>(&self, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+        path!(armv8.xor, usize::from(self.eor3.is_some()));
         let tag = match self.eor3 {
             // SAFETY: `self.proof` exists only if `detect` saw every feature that `crypt_nonce` enables.
             Some(eor3) => unsafe { crypt_nonce::<SEAL, _>(&self.schedule, eor3, nonce, aad, text) },
@@ -150,6 +155,7 @@ fn crypt_nonce<const SEAL: bool, X: Xor>(
 
 #[target_feature(enable = "neon,aes")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+    path!(armv8.from, SEAL, crate::paths::wraps(j0, text.len()));
     let j0 = load(j0);
     crypt::<SEAL, false, Eor>(key, Eor, (key.first[0], j0), plus(words(j0), 1), aad, text)
 }
@@ -171,6 +177,7 @@ fn crypt<const SEAL: bool, const ALIGNED: bool, X: Xor>(
         vcreate_u64((text.len() as u64 * 8).reverse_bits()),
     );
     let (mut steps, tail) = text.into_chunks::<U128>();
+    path!(armv8.steps, SEAL, steps.len().min(5) + if ALIGNED { 0 } else { 6 });
     // The blocks of the tail and the lengths: hashed with the AAD if nothing stands between them.
     let last = tail.len().div_ceil(16) + 1;
     let mut run = hash_aad::<SEAL, ALIGNED, X>(key, xor, aad, if steps.is_empty() { last } else { 0 });
@@ -259,6 +266,8 @@ fn crypt_tail<const SEAL: bool, const ALIGNED: bool, X: Xor>(
 ) -> uint8x16_t {
     let (mut whole, mut part) = tail.into_chunks::<U16>();
     let (blocks, rest) = (whole.len(), part.len());
+    path!(armv8.tail, SEAL, blocks + usize::from(rest > 0));
+    path!(armv8.part, SEAL, usize::from(rest > 0));
     let mut partial = padded(part.get_in());
     if !SEAL {
         for block in whole.get_in() {
@@ -369,6 +378,8 @@ fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 #[target_feature(enable = "neon,aes")]
 fn hash_aad<const SEAL: bool, const ALIGNED: bool, X: Xor>(key: &Schedule, xor: X, aad: &[u8], more: usize) -> Run {
     let (steps, rest) = aad.as_chunks::<{ 16 * STEP }>();
+    path!(armv8.aad, crate::paths::aad(aad.len()));
+    path!(armv8.aad_steps, steps.len().min(2));
     let mut hash = vdupq_n_u8(0);
     for step in steps {
         hash = hash_step(key, xor, hash, &polynomials(load_blocks(step)));
@@ -476,32 +487,6 @@ fn expand(key: &[u8; 32]) -> Schedule {
     schedule
 }
 
-/// Overwrites the vector registers, where round keys and powers of H stood.
-#[inline]
-fn clear_vectors() {
-    // SAFETY: every CPU that runs this build has these registers; the asm writes them and says so, and nothing else.
-    unsafe {
-        asm!(
-            "movi v0.2d, #0", "movi v1.2d, #0", "movi v2.2d, #0", "movi v3.2d, #0",
-            "movi v4.2d, #0", "movi v5.2d, #0", "movi v6.2d, #0", "movi v7.2d, #0",
-            "movi v8.2d, #0", "movi v9.2d, #0", "movi v10.2d, #0", "movi v11.2d, #0",
-            "movi v12.2d, #0", "movi v13.2d, #0", "movi v14.2d, #0", "movi v15.2d, #0",
-            "movi v16.2d, #0", "movi v17.2d, #0", "movi v18.2d, #0", "movi v19.2d, #0",
-            "movi v20.2d, #0", "movi v21.2d, #0", "movi v22.2d, #0", "movi v23.2d, #0",
-            "movi v24.2d, #0", "movi v25.2d, #0", "movi v26.2d, #0", "movi v27.2d, #0",
-            "movi v28.2d, #0", "movi v29.2d, #0", "movi v30.2d, #0", "movi v31.2d, #0",
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-            out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-            out("v20") _, out("v21") _, out("v22") _, out("v23") _,
-            out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-            out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-            options(nomem, nostack, preserves_flags),
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -515,8 +500,8 @@ mod tests {
         let Some(proof) = cpu::Armv8::detect() else {
             return std::eprintln!("one_eor3_and_two_eor_give_the_same_bytes: no armv8 on this CPU");
         };
-        let with = Expanded::new(proof, &Key::from([7; 32]));
-        let mut without = Expanded::new(proof, &Key::from([7; 32]));
+        let with = Expanded::make(proof, &Key::from([7; 32]), |expanded| expanded);
+        let mut without = Expanded::make(proof, &Key::from([7; 32]), |expanded| expanded);
         if without.eor3.take().is_none() {
             return std::eprintln!("one_eor3_and_two_eor_give_the_same_bytes: no EOR3 on this CPU");
         }

@@ -25,6 +25,7 @@ impl Drop for Schedule {
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    path!(vaes256.aad, crate::paths::aad(aad.len()));
     match <&[u8; 16]>::try_from(aad) {
         Ok(block) => reverse(load(block)),
         Err(_) => hash_any_aad(key, aad),
@@ -46,6 +47,7 @@ pub(super) fn hash_any_aad(key: &Schedule, aad: &[u8]) -> __m128i {
 pub(super) fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
     let mut hash = _mm_setzero_si128();
     for chunk in bytes.chunks(16 * NEAR) {
+        path!(vaes256.hash, chunk.len() / 16);
         let blocks = chunk.len() / 16;
         let (plain, folded) = (&key.near.plain[NEAR - blocks..], &key.near.folded[NEAR - blocks..]);
         let mut sum = PairSum::zero();
@@ -77,7 +79,7 @@ pub(super) fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn schedule<T>(proof: cpu::Vaes256, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+pub(super) fn schedule<T>(proof: cpu::Vaes256, key: [__m128i; 2], wrap: impl FnOnce(Expanded) -> T) -> T {
     let near = Powers::zero();
     let mut expanded =
         Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };
@@ -88,43 +90,39 @@ pub(super) fn schedule<T>(proof: cpu::Vaes256, key: &[u8; 32], wrap: impl FnOnce
     let four = broadcast(square(two));
     let low = _mm256_inserti128_si256(_mm256_zextsi128_si256(two), one, 1);
     let high = multiply_pair(low, broadcast(two));
-    place.near = Powers::from_pairs([multiply_pair(high, four), multiply_pair(low, four), high, low]);
+    place.near.set_pair(0, multiply_pair(high, four));
+    place.near.set_pair(1, multiply_pair(low, four));
+    place.near.set_pair(2, high);
+    place.near.set_pair(3, low);
     wrap(expanded)
 }
 
 /// The powers of two steps, from the first eight.
 #[cold]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn extend(near: &Near) -> Far {
-    let zero = _mm256_setzero_si256();
-    let mut pairs = [zero; FAR / 2];
+pub(super) fn extend(near: &Near, far: &mut Far) {
     let eighth = broadcast(near.plain[0]);
     for i in 0..4 {
-        pairs[12 + i] = pair(&near.plain, 2 * i);
-        pairs[8 + i] = multiply_pair(pairs[12 + i], eighth);
+        let low = pair(&near.plain, 2 * i);
+        far.set_pair(12 + i, low);
+        far.set_pair(8 + i, multiply_pair(low, eighth));
     }
-    let sixteenth = broadcast(_mm256_castsi256_si128(pairs[8]));
+    let sixteenth = broadcast(far.plain[FAR - 16]);
     for i in 0..8 {
-        pairs[i] = multiply_pair(pairs[8 + i], sixteenth);
+        let low = pair(&far.plain, 2 * (8 + i));
+        far.set_pair(i, multiply_pair(low, sixteenth));
     }
-    Powers::from_pairs(pairs)
 }
 
 impl<const N: usize> Powers<N> {
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
-    pub(super) fn from_pairs<const PAIRS: usize>(pairs: [__m256i; PAIRS]) -> Self {
-        const { assert!(2 * PAIRS == N) };
-        let zero = _mm_setzero_si128();
-        let mut powers = Self { plain: [zero; N], folded: [zero; N] };
-        for (i, pair) in pairs.into_iter().enumerate() {
-            let folded = fold_pair(pair);
-            powers.plain[2 * i] = _mm256_castsi256_si128(pair);
-            powers.plain[2 * i + 1] = _mm256_extracti128_si256(pair, 1);
-            powers.folded[2 * i] = _mm256_castsi256_si128(folded);
-            powers.folded[2 * i + 1] = _mm256_extracti128_si256(folded, 1);
-        }
-        powers
+    pub(super) fn set_pair(&mut self, i: usize, pair: __m256i) {
+        let folded = fold_pair(pair);
+        self.plain[2 * i] = _mm256_castsi256_si128(pair);
+        self.plain[2 * i + 1] = _mm256_extracti128_si256(pair, 1);
+        self.folded[2 * i] = _mm256_castsi256_si128(folded);
+        self.folded[2 * i + 1] = _mm256_extracti128_si256(folded, 1);
     }
 }
 
@@ -187,8 +185,14 @@ pub(super) fn fold_pair(a: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn reverse_pair(blocks: __m256i) -> __m256i {
-    let order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    _mm256_shuffle_epi8(blocks, _mm256_broadcastsi128_si256(order))
+    _mm256_shuffle_epi8(blocks, reverse_order())
+}
+
+/// What shuffles the bytes of each block into their reverse.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn reverse_order() -> __m256i {
+    _mm256_broadcastsi128_si256(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 }
 
 #[inline]

@@ -18,32 +18,23 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
 ) -> Tag {
     let end = End::<N>::of(&text);
     let mut state = counters(key, &start);
-    let mut sum = PairSum::zero();
-    let mut earlier = PairSum::zero();
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        round(&mut state, key.rounds[R]);
-        if AFTER && R <= STEP {
-            let mut block = reverse_pair(load_pair(&before.as_chunks::<32>().0[R - 1]));
-            if R == 1 {
-                block = _mm256_xor_si256(block, start.waiting);
-            }
-            let at = P - 2 * STEP + 2 * (R - 1);
-            earlier.add(block, pair(&powers.plain, at), pair(&powers.folded, at));
-        }
-        if !SEAL && R + 1 < N {
-            end.hash_whole(R, &text, powers, &mut sum);
-        }
-    });
-    if AFTER {
-        start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), earlier.reduce(), 1);
+    if !SEAL && N > 2 {
+        return end.open(key, powers, &start, state, text);
     }
-    end.finish::<SEAL, P, AFTER, false>(key, powers, &start, state, sum, text)
+    if AFTER {
+        let hash = rounds_after(key, powers, before, &mut state, start.waiting);
+        start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
+    } else {
+        unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, key.rounds[R]); });
+    }
+    end.finish::<SEAL, P, AFTER, false>(key, powers, &start, state, PairSum::zero(), text)
 }
 
 /// Four short messages at once, whose AES rounds alternate; each has its own key.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn four<const SEAL: bool, const N: usize>(jobs: [(&Expanded, Parts<'_>); GROUP]) {
+    path!(vaes256.four, SEAL, N);
     let keys = jobs.each_ref().map(|(key, _)| &key.schedule);
     let starts =
         jobs.each_ref().map(|(key, parts)| Start::of(&key.schedule, j0_of(parts.nonce), parts.aad, parts.text.len()));
@@ -137,6 +128,53 @@ impl<const N: usize> End<N> {
         sum.add(block, pair(plain, 2 * i), pair(folded, 2 * i));
     }
 
+    /// Opens a flight of more than two vectors: all of the hash is done during the rounds.
+    #[inline]
+    #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+    pub(super) fn open<const P: usize>(
+        self,
+        key: &Schedule,
+        powers: &Powers<P>,
+        start: &Start,
+        mut state: [__m256i; N],
+        mut text: InOutBuf<'_, '_, u8>,
+    ) -> Tag {
+        let (plain, folded) = self.powers(powers);
+        let mut sum = PairSum::zero();
+        let lengths = self.lengths(powers, start, &mut sum);
+        let last = _mm256_xor_si256(reverse_pair(self.input), lengths);
+        sum.add(last, pair(plain, 2 * N - 2), pair(folded, 2 * N - 2));
+        let block = load(text.get_in().first_chunk().expect("a block"));
+        let block = _mm256_inserti128_si256(_mm256_setzero_si256(), block, 1);
+        let first = _mm256_xor_si256(reverse_pair(block), start.waiting);
+        let whole = &text.get_in()[16..self.at];
+        let hash = rounds_within(key, (plain, folded), first, whole, &mut state, sum);
+
+        let last = broadcast(key.rounds[14]);
+        let mut output = _mm256_aesenclast_epi128(state[0], _mm256_xor_si256(last, block));
+        let tag = _mm_xor_si128(reverse(hash), _mm256_castsi256_si128(output));
+        let mut before_last = start.j0;
+        unroll!(I in 1 2 3 4 5 6 7 8 => {
+            if I < N {
+                const AT: usize = 32 * I - 16;
+                before_last = _mm256_extracti128_si256(output, 1);
+                if I == 1 {
+                    store(text.get_out().first_chunk_mut().expect("a block"), before_last);
+                } else {
+                    store_pair(text.get_out()[AT - 32..].first_chunk_mut().expect("two blocks"), output);
+                }
+                let input = if I == N - 1 {
+                    self.input
+                } else {
+                    load_pair(text.get_in()[AT..].first_chunk().expect("two blocks"))
+                };
+                output = _mm256_aesenclast_epi128(state[I], _mm256_xor_si256(last, input));
+            }
+        });
+        self.store(&mut text, before_last, output);
+        to_bytes(tag)
+    }
+
     /// The last AES round, the text, and the tag. `sum` has what [`Self::hash_whole`] added, for open.
     ///
     /// AFTER and FOUR only say who calls: an instance with one caller is inlined, and with two the vectors pass through
@@ -152,17 +190,9 @@ impl<const N: usize> End<N> {
         mut sum: PairSum,
         mut text: InOutBuf<'_, '_, u8>,
     ) -> Tag {
+        path!(vaes256.end, SEAL, 2 * usize::from(N > 1) + usize::from(!self.whole));
         let (plain, folded) = self.powers(powers);
-        // The lengths, with H': in the lane behind the text, or alone.
-        let mut lengths = _mm256_zextsi128_si256(start.lengths);
-        if self.blocks == 2 * N - 1 {
-            let (power, folded) = (powers.plain[P - 1], powers.folded[P - 1]);
-            sum.add(lengths, _mm256_zextsi128_si256(power), _mm256_zextsi128_si256(folded));
-            lengths = _mm256_setzero_si256();
-        } else {
-            lengths = _mm256_permute2x128_si256(lengths, lengths, 0x08);
-        }
-
+        let lengths = self.lengths(powers, start, &mut sum);
         let last = broadcast(key.rounds[14]);
         let mut output = _mm256_setzero_si256();
         let (mut mask, mut before_last) = (start.j0, start.j0);
@@ -207,7 +237,28 @@ impl<const N: usize> End<N> {
             }
         });
         let tag = _mm_xor_si128(reverse(sum.reduce()), mask);
+        self.store(&mut text, before_last, output);
+        to_bytes(tag)
+    }
 
+    /// The lengths, with H': in the lane behind the text, which is given back, or added alone.
+    #[inline]
+    #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+    pub(super) fn lengths<const P: usize>(&self, powers: &Powers<P>, start: &Start, sum: &mut PairSum) -> __m256i {
+        let lengths = _mm256_zextsi128_si256(start.lengths);
+        if self.blocks == 2 * N - 1 {
+            let (power, folded) = (powers.plain[P - 1], powers.folded[P - 1]);
+            sum.add(lengths, _mm256_zextsi128_si256(power), _mm256_zextsi128_si256(folded));
+            _mm256_setzero_si256()
+        } else {
+            _mm256_permute2x128_si256(lengths, lengths, 0x08)
+        }
+    }
+
+    /// Stores the last vector; `before` is the block before it.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn store(&self, text: &mut InOutBuf<'_, '_, u8>, before: __m128i, output: __m256i) {
         if N == 1 && self.whole {
             store(text.get_out().first_chunk_mut().expect("a block"), _mm256_extracti128_si256(output, 1));
         } else if N == 1 {
@@ -215,9 +266,8 @@ impl<const N: usize> End<N> {
         } else if self.whole {
             store_pair(text.get_out()[self.at..].first_chunk_mut().expect("two blocks"), output);
         } else {
-            store_last_pair(text.get_out(), self.at, before_last, output);
+            store_last_pair(text.get_out(), self.at, before, output);
         }
-        to_bytes(tag)
     }
 }
 

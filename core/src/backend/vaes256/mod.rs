@@ -19,6 +19,7 @@
 mod field;
 mod flight;
 mod steps;
+mod weave;
 
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -32,13 +33,15 @@ use super::Kernel;
 use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short, multiply,
-    reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+    Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short,
+    multiply, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
+use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
 use steps::*;
+use weave::*;
 
 /// Vectors a step.
 const STEP: usize = 8;
@@ -53,22 +56,7 @@ pub(crate) struct Expanded {
     proof: cpu::Vaes256,
 }
 
-impl Expanded {
-    pub(crate) const fn proof(&self) -> cpu::Vaes256 {
-        self.proof
-    }
-
-    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
-    #[inline(never)]
-    pub(crate) fn make<T>(proof: cpu::Vaes256, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
-        // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
-        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
-        clear_vectors();
-        wrapped
-    }
-}
-
-super::x86::kernel!();
+super::x86::kernel!(cpu::Vaes256, "avx2,vaes,vpclmulqdq,aes,pclmulqdq");
 
 impl Grouped for Expanded {
     const CLASSES: usize = 2;
@@ -107,28 +95,35 @@ impl Grouped for Expanded {
 
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, j0_of(nonce), aad, text)
+    crypt::<SEAL>(key, j0_of(nonce), true, aad, text)
 }
 
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, reverse(load(j0)), aad, text)
+    path!(vaes256.from, SEAL, crate::paths::wraps(j0, text.len()));
+    crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
-/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
+/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition. `aligned`: it
+/// is 1. That of another nonce comes of H, so nothing asks it.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start::of(key, j0, aad, text.len());
     let near = &key.near;
+    path!(vaes256.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
         0 | 1 => flight::<SEAL, 1, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
         2 | 3 => flight::<SEAL, 2, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
         4 | 5 => flight::<SEAL, 3, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
         6 => flight::<SEAL, 4, NEAR, false>(key, near, start, &[0; 32 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text),
-            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text)),
+            Some(far) => crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            None => key.far.make(
+                Powers::zero(),
+                |far| extend(near, far),
+                |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            ),
         },
     }
 }
@@ -163,20 +158,22 @@ fn crypt_long<const SEAL: bool>(
     key: &Schedule,
     far: &Far,
     mut start: Start,
-    has_aad: bool,
+    (aligned, has_aad): (bool, bool),
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     let steps = (text.len() - 1) / (32 * STEP);
     let (head, rest) = text.split_at(32 * STEP * steps);
     if steps == 0 {
-        return fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], rest);
+        path!(vaes256.flight, SEAL, rest.len().div_ceil(16));
+        return fly_alone::<SEAL>(key, far, start, rest);
     }
+    path!(vaes256.after, SEAL, rest.len().div_ceil(16));
     let mut hash = _mm256_castsi256_si128(start.waiting);
     if has_aad {
         hash = multiply(hash, near(key).0, near(key).1);
     }
     let (mut steps, _) = head.into_chunks::<U256>();
-    hash = if _mm_cvtsi128_si32(start.counter) % 16 == 2 {
+    hash = if aligned {
         crypt_steps::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
     } else {
         crypt_steps_any::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
@@ -187,8 +184,15 @@ fn crypt_long<const SEAL: bool>(
         fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
     } else {
         start.waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
-        fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], rest)
+        fly_alone::<SEAL>(key, far, start, rest)
     }
+}
+
+/// A flight before which nothing is left to hash. A function of its own: inlined it shares a larger frame, and is slower.
+#[inline(never)]
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn fly_alone<const SEAL: bool>(key: &Schedule, far: &Far, start: Start, text: InOutBuf<'_, '_, u8>) -> Tag {
+    fly::<SEAL, false>(key, far, start, &[0; 32 * STEP], text)
 }
 
 /// The flight of 7 to 16 blocks, or of 1 to 16 after whole steps. Seal without AFTER has no short ones.
@@ -224,13 +228,20 @@ fn round<const N: usize>(state: &mut [__m256i; N], key: __m128i) {
     }
 }
 
-/// Overwrites the vector registers, where round keys and powers of H stood.
+/// Overwrites the vector registers, where round keys and powers of H stood: each by itself, for `vzeroall` takes 6 cycles
+/// and this 3. Writing the lower half clears the upper.
 #[inline]
 fn clear_vectors() {
     // SAFETY: this backend's CPUs have AVX; the asm writes these registers, says so, and touches nothing else.
     unsafe {
         asm!(
-            "vzeroall",
+            "vpxor xmm0, xmm0, xmm0", "vpxor xmm1, xmm1, xmm1", "vpxor xmm2, xmm2, xmm2",
+            "vpxor xmm3, xmm3, xmm3", "vpxor xmm4, xmm4, xmm4", "vpxor xmm5, xmm5, xmm5",
+            "vpxor xmm6, xmm6, xmm6", "vpxor xmm7, xmm7, xmm7", "vpxor xmm8, xmm8, xmm8",
+            "vpxor xmm9, xmm9, xmm9", "vpxor xmm10, xmm10, xmm10", "vpxor xmm11, xmm11, xmm11",
+            "vpxor xmm12, xmm12, xmm12", "vpxor xmm13, xmm13, xmm13", "vpxor xmm14, xmm14, xmm14",
+            "vpxor xmm15, xmm15, xmm15",
+            "vzeroupper",
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
             out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
             out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,

@@ -53,7 +53,18 @@ macro_rules! hash {
             $vector,
             "]
              vpshufb ymm12, ymm12, ymm15
-             vpclmulqdq ymm13, ymm12, [{plain} + 32 * ",
+             ",
+            products!($vector)
+        )
+    };
+}
+pub(super) use hash;
+
+/// Adds ymm12 times the powers of a vector.
+macro_rules! products {
+    ($vector:literal) => {
+        concat!(
+            "vpclmulqdq ymm13, ymm12, [{plain} + 32 * ",
             $vector,
             "], 0x00
              vpxor ymm8, ymm8, ymm13
@@ -71,6 +82,8 @@ macro_rules! hash {
     };
 }
 
+pub(super) use products;
+
 /// The first vector after a reduction: the hash, in xmm10, is added to it, and the sums start with it.
 macro_rules! hash_first {
     () => {
@@ -84,6 +97,35 @@ macro_rules! hash_first {
          vpclmulqdq ymm9, ymm12, [{folded}], 0x00"
     };
 }
+
+pub(super) use hash_first;
+
+/// The reduction of both lanes: the middle is added to the others; then twice `fold`; then the lanes' sum, in xmm10.
+macro_rules! join {
+    () => {
+        "vpxor ymm12, ymm8, ymm10
+         vpxor ymm9, ymm9, ymm12
+         vpslldq ymm12, ymm9, 8
+         vpsrldq ymm9, ymm9, 8
+         vpxor ymm8, ymm8, ymm12
+         vpxor ymm10, ymm10, ymm9"
+    };
+}
+macro_rules! fold {
+    () => {
+        "vpclmulqdq ymm12, ymm8, [{constants} + 32], 0x00
+         vpshufd ymm8, ymm8, 0x4e
+         vpxor ymm8, ymm8, ymm12"
+    };
+}
+macro_rules! sum {
+    () => {
+        "vpxor ymm10, ymm10, ymm8
+         vextracti128 xmm9, ymm10, 1
+         vpxor xmm10, xmm10, xmm9"
+    };
+}
+pub(super) use {fold, join, sum};
 
 /// The last AES round of one vector, and its text.
 macro_rules! text {
@@ -120,6 +162,7 @@ pub(super) fn crypt_steps<const SEAL: bool>(
     hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U256>>,
 ) -> __m128i {
+    path!(vaes256.steps, SEAL, steps.len().min(5));
     let window = _mm256_broadcastsi128_si256(_mm_sub_epi32(*counter, _mm_set_epi32(0, 0, 0, 2)));
     let count = steps.len() as u32;
     let mut done = 0;
@@ -169,7 +212,7 @@ pub(super) unsafe fn crypt_and_hash(
         sums.add(_mm256_zextsi128_si256(hash), power, folded);
     }
     let mut hash = sums.high;
-    let order = _mm256_broadcastsi128_si256(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    let order = reverse_order();
     // SAFETY: it reads the key, its powers and the constants, and what the caller vouches for, with offsets below 512 a
     // turn; an odd step's turn uses the second 256 alone, so its pointers start 256 bytes before. It writes `output` alone,
     // and names all registers that it changes.
@@ -200,26 +243,10 @@ pub(super) unsafe fn crypt_and_hash(
             aes!(6), hash!(13),
             aes!(7), hash!(14),
             aes!(8), hash!(15),
-            // The reduction of both lanes, and their sum.
-            aes!(9),
-            "vpxor ymm12, ymm8, ymm10",
-            "vpxor ymm9, ymm9, ymm12",
-            "vpslldq ymm12, ymm9, 8",
-            "vpsrldq ymm9, ymm9, 8",
-            "vpxor ymm8, ymm8, ymm12",
-            "vpxor ymm10, ymm10, ymm9",
-            aes!(10),
-            "vpclmulqdq ymm12, ymm8, [{constants} + 32], 0x00",
-            "vpshufd ymm8, ymm8, 0x4e",
-            "vpxor ymm8, ymm8, ymm12",
-            aes!(11),
-            "vpclmulqdq ymm12, ymm8, [{constants} + 32], 0x00",
-            "vpshufd ymm8, ymm8, 0x4e",
-            "vpxor ymm8, ymm8, ymm12",
-            aes!(12),
-            "vpxor ymm10, ymm10, ymm8",
-            "vextracti128 xmm9, ymm10, 1",
-            "vpxor xmm10, xmm10, xmm9",
+            aes!(9), join!(),
+            aes!(10), fold!(),
+            aes!(11), fold!(),
+            aes!(12), sum!(),
             aes!(13),
             "vbroadcasti128 ymm11, [{rounds} + 224]",
             text!(0, 256), text!(1, 256), text!(2, 256), text!(3, 256),
@@ -296,6 +323,7 @@ pub(super) fn crypt_steps_any<const SEAL: bool>(
     mut hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U256>>,
 ) -> __m128i {
+    path!(vaes256.any, SEAL, steps.len().min(5));
     let count = steps.len();
     for i in 0..count {
         if SEAL && i > 0 {

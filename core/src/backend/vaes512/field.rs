@@ -25,6 +25,7 @@ impl Drop for Schedule {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
+    path!(vaes512.aad, crate::paths::aad(aad.len()));
     let Some(whole) = aad.len().checked_sub(1) else { return _mm_setzero_si128() };
     let (whole, last) = aad.split_at(whole & !15);
     let last = reverse(_mm512_castsi512_si128(load_masked(last, 0, u64::MAX.unbounded_shr((64 - last.len()) as u32))));
@@ -37,6 +38,7 @@ pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
 pub(super) fn hash_whole(key: &Schedule, bytes: &[u8]) -> __m128i {
     let mut hash = _mm_setzero_si128();
     for chunk in bytes.chunks(16 * NEAR) {
+        path!(vaes512.hash, chunk.len() / 16);
         let at = NEAR - chunk.len() / 16;
         let (plain, folded) = (&key.near.plain[at..], &key.near.folded[at..]);
         let mut sum = QuadSum::zero();
@@ -62,7 +64,7 @@ pub(super) fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 
 /// Round keys, H and the powers that every message may need.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn schedule<T>(proof: cpu::Vaes512, key: &[u8; 32], wrap: impl FnOnce(Expanded) -> T) -> T {
+pub(super) fn schedule<T>(proof: cpu::Vaes512, key: [__m128i; 2], wrap: impl FnOnce(Expanded) -> T) -> T {
     let near = Powers::zero();
     let mut expanded =
         Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };
@@ -76,35 +78,32 @@ pub(super) fn schedule<T>(proof: cpu::Vaes512, key: &[u8; 32], wrap: impl FnOnce
     let above = multiply_quad(pair, broadcast(two));
     let low = _mm512_inserti64x4(above, _mm512_castsi512_si256(pair), 1);
     let high = multiply_quad(low, broadcast(four));
-    place.near = Powers::from_quads([high, low, _mm512_setzero_si512()]);
+    place.near.set_quads([high, low]);
     wrap(expanded)
 }
 
 /// The powers of a step, from the first eight.
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn extend(near: &Near) -> Far {
+pub(super) fn extend(near: &Near, far: &mut Far) {
     let (b, a) = (quad(&near.plain, 0), quad(&near.plain, 4));
     let eighth = broadcast(near.plain[0]);
     let (d, c) = (multiply_quad(b, eighth), multiply_quad(a, eighth));
     let sixteenth = broadcast(_mm512_castsi512_si128(d));
     let [h, g, f, e] = [d, c, b, a].map(|quad| multiply_quad(quad, sixteenth));
     let i = multiply_quad(e, sixteenth);
-    Powers::from_quads([i, h, g, f, e, d, c, b, a, _mm512_setzero_si512()])
+    far.set_quads([i, h, g, f, e, d, c, b, a]);
 }
 
 impl<const N: usize> Powers<N> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    pub(super) fn from_quads<const QUADS: usize>(quads: [__m512i; QUADS]) -> Self {
-        const { assert!(4 * QUADS == N) };
-        let zero = _mm_setzero_si128();
-        let mut powers = Self { plain: [zero; N], folded: [zero; N] };
+    pub(super) fn set_quads<const QUADS: usize>(&mut self, quads: [__m512i; QUADS]) {
+        const { assert!(4 * QUADS + PAD == N) };
         for (i, quad) in quads.into_iter().enumerate() {
-            store_powers(&mut powers.plain[4 * i..], quad);
-            store_powers(&mut powers.folded[4 * i..], fold_quad(quad));
+            store_powers(&mut self.plain[4 * i..], quad);
+            store_powers(&mut self.folded[4 * i..], fold_quad(quad));
         }
-        powers
     }
 }
 

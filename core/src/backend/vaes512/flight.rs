@@ -43,6 +43,7 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn four_flights<const SEAL: bool, const N: usize>(jobs: [(&Expanded, Parts<'_>); GROUP]) {
+    path!(vaes512.four, SEAL, N);
     let keys = jobs.each_ref().map(|(key, _)| &key.schedule);
     let starts =
         jobs.each_ref().map(|(key, parts)| Start::of(&key.schedule, j0_of(parts.nonce), parts.aad, parts.text.len()));
@@ -113,6 +114,7 @@ pub(super) fn finish<const SEAL: bool, const N: usize, const P: usize, const AFT
     let length = text.len();
     assert!(length < 64 * N - 15 && (N == 1 || length > 64 * N - 80));
     let blocks = length.div_ceil(16);
+    path!(vaes512.end, SEAL, 4 * usize::from(N > 1) + blocks % 4);
     let (plain, folded) = powers_of::<N, P>(length, powers);
     // Behind the text, with H': the lane that is left in the last vector, or a vector of their own.
     let lengths = _mm512_maskz_broadcast_i32x4((0xf_u32 << (4 * ((blocks + 1) % 4))) as u16, start.lengths);

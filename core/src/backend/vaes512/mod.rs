@@ -33,9 +33,10 @@ use super::Kernel;
 use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, Sum, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, square, to_bytes,
-    unroll, wipe,
+    Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, square,
+    to_bytes, unroll, wipe,
 };
+use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
@@ -56,22 +57,7 @@ pub(crate) struct Expanded {
     proof: cpu::Vaes512,
 }
 
-impl Expanded {
-    pub(crate) const fn proof(&self) -> cpu::Vaes512 {
-        self.proof
-    }
-
-    /// Expands `key` and wraps it where the caller wants it: by value it would be moved twice on its way there.
-    #[inline(never)]
-    pub(crate) fn make<T>(proof: cpu::Vaes512, key: &Key, wrap: impl FnOnce(Self) -> T) -> T {
-        // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
-        let wrapped = unsafe { schedule(proof, key.expose(), wrap) };
-        clear_vectors();
-        wrapped
-    }
-}
-
-super::x86::kernel!();
+super::x86::kernel!(cpu::Vaes512, "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq");
 
 impl Grouped for Expanded {
     const CLASSES: usize = 2;
@@ -111,26 +97,33 @@ impl Grouped for Expanded {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, j0_of(nonce), aad, text)
+    crypt::<SEAL>(key, j0_of(nonce), true, aad, text)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, reverse(load(j0)), aad, text)
+    path!(vaes512.from, SEAL, crate::paths::wraps(j0, text.len()));
+    crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
 }
 
-/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition.
+/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition. `aligned`: it
+/// is 1. That of another nonce comes of H, so nothing asks it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
+fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     let start = Start::of(key, j0, aad, text.len());
     let near = &key.near;
+    path!(vaes512.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
         0..=3 => flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
         4..=6 => flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text),
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text),
-            None => key.far.make(|| extend(near), |far| crypt_long::<SEAL>(key, far, start, !aad.is_empty(), text)),
+            Some(far) => crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            None => key.far.make(
+                Powers::zero(),
+                |far| extend(near, far),
+                |far| crypt_long::<SEAL>(key, far, start, (aligned, !aad.is_empty()), text),
+            ),
         },
     }
 }
@@ -165,20 +158,22 @@ fn crypt_long<const SEAL: bool>(
     key: &Schedule,
     far: &Far,
     mut start: Start,
-    has_aad: bool,
+    (aligned, has_aad): (bool, bool),
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     let steps = (text.len() - 1) / (64 * STEP);
     let (head, rest) = text.split_at(64 * STEP * steps);
     if steps == 0 {
+        path!(vaes512.flight, SEAL, rest.len().div_ceil(16));
         return fly::<SEAL, false>(key, far, start, &[0; 64 * STEP], rest);
     }
+    path!(vaes512.after, SEAL, rest.len().div_ceil(16));
     let mut hash = _mm512_castsi512_si128(start.waiting);
     if has_aad {
         hash = multiply(hash, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     }
     let (mut steps, _) = head.into_chunks::<U512>();
-    hash = if _mm_cvtsi128_si32(start.counter) % 32 == 2 {
+    hash = if aligned {
         crypt_steps::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
     } else {
         crypt_steps_any::<SEAL>(key, far, &mut start.counter, hash, steps.reborrow())
@@ -232,7 +227,13 @@ fn clear_vectors() {
     // SAFETY: this backend's CPUs have AVX-512VL; the asm writes these registers, says so, and touches nothing else.
     unsafe {
         asm!(
-            "vzeroall",
+            "vpxor xmm0, xmm0, xmm0", "vpxor xmm1, xmm1, xmm1", "vpxor xmm2, xmm2, xmm2",
+            "vpxor xmm3, xmm3, xmm3", "vpxor xmm4, xmm4, xmm4", "vpxor xmm5, xmm5, xmm5",
+            "vpxor xmm6, xmm6, xmm6", "vpxor xmm7, xmm7, xmm7", "vpxor xmm8, xmm8, xmm8",
+            "vpxor xmm9, xmm9, xmm9", "vpxor xmm10, xmm10, xmm10", "vpxor xmm11, xmm11, xmm11",
+            "vpxor xmm12, xmm12, xmm12", "vpxor xmm13, xmm13, xmm13", "vpxor xmm14, xmm14, xmm14",
+            "vpxor xmm15, xmm15, xmm15",
+            "vzeroupper",
             "vpxord xmm16, xmm16, xmm16", "vpxord xmm17, xmm17, xmm17", "vpxord xmm18, xmm18, xmm18",
             "vpxord xmm19, xmm19, xmm19", "vpxord xmm20, xmm20, xmm20", "vpxord xmm21, xmm21, xmm21",
             "vpxord xmm22, xmm22, xmm22", "vpxord xmm23, xmm23, xmm23", "vpxord xmm24, xmm24, xmm24",

@@ -127,6 +127,7 @@ pub(super) fn crypt_steps<const SEAL: bool>(
     hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U512>>,
 ) -> __m128i {
+    path!(vaes512.steps, SEAL, steps.len().min(5));
     let mut window = _mm_sub_epi32(*counter, _mm_set_epi32(0, 0, 0, 2));
     let mut done = 0;
     if SEAL {
@@ -290,6 +291,7 @@ pub(super) fn crypt_steps_any<const SEAL: bool>(
     mut hash: __m128i,
     mut steps: InOutBuf<'_, '_, Array<u8, U512>>,
 ) -> __m128i {
+    path!(vaes512.any, SEAL, steps.len().min(5));
     let count = steps.len();
     for i in 0..count {
         if SEAL && i > 0 {

@@ -10,14 +10,17 @@
 
 use sha2::{Digest, Sha256};
 use tablecrypt_core::{KEY, Key, TAG, XNONCE, XNonce, Xaes256Gcm};
+use tablecrypt_os::KeyBox;
 
-use super::fill_random;
 use super::key::StoredKey;
+use super::{alive, fill_random};
+use crate::keys::boxed_key;
 use crate::kms::{EncryptionContext, KmsError};
 
 /// Wraps `key` under `kms_key`, bound to `context`.
-pub(super) fn wrap(kms_key: &StoredKey, context: &EncryptionContext, key: &Key) -> Result<Vec<u8>, KmsError> {
-    let cipher = Xaes256Gcm::new(kms_key.material()?);
+pub(super) fn wrap(kms_key: &StoredKey, context: &EncryptionContext, key: &KeyBox<Key>) -> Result<Vec<u8>, KmsError> {
+    let cipher = expand(kms_key)?;
+    let (cipher, key) = (alive(&cipher)?, alive(key)?);
     let head = Head::new(kms_key, context);
     let mut nonce: XNonce = [0; XNONCE];
     fill_random(&mut nonce)?;
@@ -28,8 +31,9 @@ pub(super) fn wrap(kms_key: &StoredKey, context: &EncryptionContext, key: &Key) 
 }
 
 /// Unwraps what [`wrap`] made. A wrong context is told from everything else that is wrong.
-pub(super) fn unwrap(kms_key: &StoredKey, context: &EncryptionContext, blob: &[u8]) -> Result<Key, KmsError> {
-    let cipher = Xaes256Gcm::new(kms_key.material()?);
+pub(super) fn unwrap(kms_key: &StoredKey, context: &EncryptionContext, blob: &[u8]) -> Result<KeyBox<Key>, KmsError> {
+    let cipher = expand(kms_key)?;
+    let cipher = alive(&cipher)?;
     let (found, rest) = blob.split_first_chunk::<HEAD>().ok_or(KmsError::Invalid)?;
     let (nonce, sealed) = rest.split_first_chunk::<XNONCE>().ok_or(KmsError::Invalid)?;
     let head = Head::new(kms_key, context);
@@ -40,7 +44,12 @@ pub(super) fn unwrap(kms_key: &StoredKey, context: &EncryptionContext, blob: &[u
         return Err(KmsError::WrongContext);
     }
     let aad = head.aad(context);
-    Key::fill_with(|key| cipher.open(nonce, &aad, sealed, key)).map_err(|_| KmsError::Invalid)
+    boxed_key(|key| cipher.open(nonce, &aad, sealed, key)).map_err(|_| KmsError::Invalid)
+}
+
+fn expand(kms_key: &StoredKey) -> Result<KeyBox<Xaes256Gcm>, KmsError> {
+    let material = kms_key.material()?;
+    Ok(KeyBox::new(|| Xaes256Gcm::new(material)))
 }
 
 /// The bytes before the nonce.

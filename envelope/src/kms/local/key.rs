@@ -6,11 +6,13 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use tablecrypt_core::Key;
+use tablecrypt_os::KeyBox;
 use uuid::{Builder, Uuid};
 
-use super::fill_random;
 use super::folder::{FileBytes, FileError, KEYS, LONGEST, LockedFolder};
+use super::{alive, fill_random};
 use crate::date::{self, Date};
+use crate::keys::boxed_key;
 use crate::kms::{KeyMetadata, KeyState, KmsError};
 
 /// A KMS key as it stands in `keys/<id>.json`.
@@ -29,7 +31,7 @@ pub(super) struct StoredKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deletion_date: Option<Date>,
     #[serde(with = "material")]
-    material: Key,
+    material: KeyBox<Key>,
 }
 
 impl StoredKey {
@@ -44,7 +46,7 @@ impl StoredKey {
             state: KeyState::Enabled,
             created,
             deletion_date: None,
-            material: Key::fill_with(|bytes| fill_random(bytes))?,
+            material: boxed_key(|bytes| fill_random(bytes))?,
         })
     }
 
@@ -95,7 +97,7 @@ impl StoredKey {
     /// The key's bytes, if its state lets it be used.
     pub(super) fn material(&self) -> Result<&Key, KmsError> {
         match self.state {
-            KeyState::Enabled => Ok(&self.material),
+            KeyState::Enabled => alive(&self.material),
             KeyState::Disabled => Err(KmsError::Disabled),
             KeyState::PendingDeletion => Err(KmsError::PendingDeletion),
         }
@@ -183,34 +185,36 @@ mod material {
     use serde::de::{self, Deserializer, Visitor};
     use serde::ser::{self, Serializer};
     use tablecrypt_core::{KEY, Key};
+    use tablecrypt_os::KeyBox;
     use zeroize::Zeroizing;
 
-    use super::fmt;
+    use super::{boxed_key, fmt};
 
     /// 32 bytes in base64.
     const TEXT: usize = 44;
 
-    pub(super) fn serialize<S: Serializer>(key: &Key, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(key: &KeyBox<Key>, serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = Zeroizing::new([0; TEXT]);
+        let key = key.get().ok_or_else(|| ser::Error::custom("a key of another process"))?;
         STANDARD.encode_slice(key.expose(), &mut *text).map_err(ser::Error::custom)?;
         serializer.serialize_str(core::str::from_utf8(&*text).map_err(ser::Error::custom)?)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyBox<Key>, D::Error> {
         struct Text;
 
         impl Visitor<'_> for Text {
-            type Value = Key;
+            type Value = KeyBox<Key>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("32 bytes in base64")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Key, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<KeyBox<Key>, E> {
                 // The decoder wants room for whole groups of three.
                 let mut bytes = Zeroizing::new([0; TEXT / 4 * 3]);
                 match STANDARD.decode_slice(text, &mut *bytes) {
-                    Ok(KEY) => Key::fill_with(|key| {
+                    Ok(KEY) => boxed_key(|key| {
                         key.copy_from_slice(&bytes[..KEY]);
                         Ok(())
                     }),

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tablecrypt_core::Key;
+use tablecrypt_os::{KeyBox, clear_stack};
 
 pub use self::audit::{AuditEntry, Operation};
 use self::folder::Folder;
@@ -42,6 +43,7 @@ use self::key::StoredKey;
 use self::keyring::Keyring;
 use super::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError};
 use crate::clock::{Clock, SystemClock};
+use crate::keys::boxed_key;
 
 /// A [`Kms`] that is a folder. It protects nothing against anyone who can read that folder.
 ///
@@ -232,6 +234,9 @@ impl LocalKms {
         entry.outcome = audit::outcome(&result).into();
         let change = if result.is_ok() { Keyring::commit } else { |_: &mut Keyring<'_>| Ok(()) };
         ring.log_and(entry, change)?;
+        drop(ring);
+        // What read the key files, whatever that was.
+        clear_stack();
         result
     }
 }
@@ -266,13 +271,13 @@ impl Kms for LocalKms {
     fn generate_data_key(&self, key: &str, context: &EncryptionContext) -> Result<GeneratedKey, KmsError> {
         self.audited(Operation::GenerateDataKey, Some(key), Some(context), |ring, entry| {
             let kms_key = find(ring, key, &mut entry.key)?;
-            let key = Key::fill_with(|bytes| fill_random(bytes))?;
+            let key = boxed_key(|bytes| fill_random(bytes))?;
             let wrapped = blob::wrap(&kms_key, context, &key)?;
             Ok(GeneratedKey { kms_key: kms_key.arn().into(), key, wrapped })
         })
     }
 
-    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<Key, KmsError> {
+    fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<KeyBox<Key>, KmsError> {
         self.audited(Operation::Decrypt, Some(key), Some(context), |ring, entry| {
             blob::unwrap(&find(ring, key, &mut entry.key)?, context, wrapped)
         })
@@ -313,6 +318,11 @@ fn check_alias(alias: &str) -> Result<(), KmsError> {
     } else {
         Err(KmsError::Invalid)
     }
+}
+
+/// The key in its box. Only in a child that was forked in the middle of a call there is none.
+fn alive<T>(key: &KeyBox<T>) -> Result<&T, KmsError> {
+    key.get().ok_or(KmsError::Internal)
 }
 
 /// Random bytes of the operating system.
