@@ -2,7 +2,7 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick wheel header fmt lint docs soak mutants setup clean
+.PHONY: run test bench bench-quick wheel header fmt lint docs soak fuzz mutants setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
@@ -14,6 +14,7 @@ fmt:     ; @admin/fmt
 lint:    ; @admin/lint
 docs:    ; @admin/docs
 soak:    ; @admin/soak $(ARGS)
+fuzz:    ; @admin/fuzz $(ARGS)
 mutants: ; @admin/mutants $(ARGS)
 setup:   ; @admin/setup
 clean:   ; @admin/clean

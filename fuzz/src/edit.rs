@@ -106,7 +106,7 @@ impl What {
                 *text = letters.into_iter().collect();
             }
             (Self::Length(length), Value::String(text)) => {
-                *text = text.chars().chain(std::iter::repeat('A')).take(usize::from(*length)).collect();
+                *text = text.chars().chain(std::iter::repeat('A')).take(usize::from(*length) % 5000).collect();
             }
             (Self::Length(length), Value::Array(values)) if !values.is_empty() => {
                 let filler = values[0].clone();
@@ -120,7 +120,7 @@ impl What {
             (Self::Known(index), value) => *value = json!(KNOWN[usize::from(*index) % KNOWN.len()]),
             (Self::Nest(depth), value) => {
                 let inner = value.take();
-                *value = (0..*depth)
+                *value = (0..*depth % 160)
                     .fold(inner, |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"a": inner}) });
             }
             (Self::Empty(array), value) => *value = if *array { json!([]) } else { json!({}) },
@@ -128,6 +128,9 @@ impl What {
         }
     }
 }
+
+/// What is longer grows no more: time, too, is to be bounded by the file and not by the edits.
+const LONGEST: usize = 1 << 16;
 
 /// One edit of the bytes, which need not be JSON afterwards.
 #[derive(Arbitrary, Debug)]
@@ -142,6 +145,9 @@ pub enum ByteEdit {
 impl ByteEdit {
     pub fn apply(&self, bytes: &mut Vec<u8>) {
         let length = bytes.len();
+        if length > LONGEST {
+            return;
+        }
         let at = |at: &u16| usize::from(*at) % (length + 1);
         match self {
             Self::Set(place, byte) if length > 0 => bytes[usize::from(*place) % length] = *byte,

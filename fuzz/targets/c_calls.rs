@@ -22,8 +22,10 @@ use tablecrypt_ffi::table::*;
 use tablecrypt_fuzz::arena::{ARENA, Arena, Length, Pointer, Span, overlap};
 use tablecrypt_fuzz::planted;
 
-#[path = "c_calls/data.rs"]
-mod data;
+#[path = "c_calls/gcm.rs"]
+mod gcm;
+#[path = "c_calls/records.rs"]
+mod records;
 #[path = "c_calls/tables.rs"]
 mod tables;
 
@@ -46,13 +48,13 @@ enum Call {
         to: Option<u8>,
     },
     GcmFree(u8),
-    Gcm(data::Gcm),
+    Gcm(gcm::Gcm),
     GcmMany {
         gcm: u8,
         seal: bool,
         null: bool,
         too_many: bool,
-        messages: Vec<data::GcmMessage>,
+        messages: Vec<gcm::GcmMessage>,
     },
 
     OpenService {
@@ -96,14 +98,14 @@ enum Call {
         slot: u8,
     },
 
-    Records(data::Records),
-    InPlace(data::InPlace),
+    Records(records::Records),
+    InPlace(records::InPlace),
     RecordsMany {
         structure: u8,
         seal: bool,
         null: bool,
         too_many: bool,
-        items: Vec<data::RecordItem>,
+        items: Vec<records::RecordItem>,
     },
     /// Seals, changes a bit or none, and opens elsewhere.
     RoundTrip {
@@ -196,7 +198,7 @@ impl Program {
         // SAFETY: as many bytes of the block, or NULL and none.
         let whole = unsafe { tablecrypt_last_error(buffer.pointer.cast(), buffer.length) };
         let written = buffer.first(whole + 1);
-        self.arena.untouched_but(&[written.clone()]);
+        self.arena.untouched_but(std::slice::from_ref(&written));
         if !written.is_empty() {
             let text = CStr::from_bytes_until_nul(self.arena.now(written)).expect("a NUL within the capacity");
             assert!(text.to_str().is_ok() && text.count_bytes() <= whole);
@@ -248,7 +250,7 @@ fn text_of<'a>(text: *const c_char) -> &'a CStr {
 }
 
 fn sizes(length: usize) {
-    assert_eq!(tablecrypt_sealed_size(length), length.checked_add(48).unwrap_or(usize::MAX));
+    assert_eq!(tablecrypt_sealed_size(length), length.saturating_add(48));
     assert_eq!(tablecrypt_opened_size(length), length.saturating_sub(48));
     assert_eq!(tablecrypt_abi(), 1);
     assert!(!text_of(tablecrypt_version()).is_empty());

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Crate `cpufeatures` 0.3 ties VAES and VPCLMULQDQ to the state of ZMM registers, and so answers no on a CPU that has them
-//! without AVX-512 (Zen 3, Alder Lake); and it asks for leaf 7 of a CPU that may not have it. It is right about the rest, and
-//! no test here can be fed to it. [`tokens`] is the same decision as a pure function; a token needs the word of both.
+//! without AVX-512 (Zen 3, Alder Lake); and it asks for leaf 7 of a CPU that may not have it. It is right about the rest,
+//! and no test here can be fed to it. [`tokens`] is the same decision as a pure function; a token needs the word of both.
 //!
 //! References: Intel SDM volume 2, CPUID; volume 1, section 13.3 (XCR0) and chapters 14 and 15 (how to detect AVX, AVX-512).
 
