@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod builder;
 mod cache;
 pub mod clock;
 mod connection;
@@ -50,10 +51,11 @@ mod sync;
 mod table;
 
 pub use batch::Item;
+pub use builder::ServiceBuilder;
 pub use connection::Connection;
 pub use error::Error;
 pub use record::OVERHEAD;
-pub use service::{DEFAULT_KEY_ALIAS, Service, ServiceBuilder};
+pub use service::{DEFAULT_KEY_ALIAS, Service};
 pub use structure::Structure;
 pub use table::{KeyStatus, StructureName, Table, TableDescription, TableSpec};
 pub use tablecrypt_core as core;

@@ -9,7 +9,8 @@ use std::sync::{Arc, PoisonError, Weak};
 use tablecrypt_os::PerProcess;
 use uuid::Uuid;
 
-use crate::clock::{Clock, SystemClock};
+use crate::builder::ServiceBuilder;
+use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::date::Date;
 use crate::keyfile::{DataKeyEntry, KeyFile, StructureEntry};
@@ -25,14 +26,11 @@ use crate::{Error, Result};
 pub const DEFAULT_KEY_ALIAS: &str = "alias/tablecrypt/default";
 
 const DEFAULT_KEY_DESCRIPTION: &str = "Default key that protects Tablecrypt's tables when no other key is named";
-const REFRESH_EVERY: Duration = Duration::from_secs(300);
-const REFRESH_WITHIN: Duration = Duration::from_secs(30);
-const SUBSCRIBER: &str = "default";
 
 /// Tables under a KMS. Clone it freely and use it from any thread.
 #[derive(Clone, Debug)]
 pub struct Service {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Service {
@@ -58,15 +56,7 @@ impl Service {
     /// A service over any KMS and any store.
     #[must_use]
     pub fn builder(kms: Arc<dyn Kms>, store: Arc<dyn KeyStore>) -> ServiceBuilder {
-        ServiceBuilder {
-            kms,
-            store,
-            clock: Arc::new(SystemClock),
-            subscriber: SUBSCRIBER.to_owned(),
-            default_key: DEFAULT_KEY_ALIAS.to_owned(),
-            refresh_every: REFRESH_EVERY,
-            refresh_within: REFRESH_WITHIN,
-        }
+        ServiceBuilder::new(kms, store)
     }
 
     /// The ARN of the service default key, which is created if it is missing. [`Service::create_table`] does this by
@@ -121,80 +111,19 @@ impl Service {
     }
 }
 
-/// A [`Service`] with settings of its own.
-#[derive(Debug)]
-pub struct ServiceBuilder {
-    kms: Arc<dyn Kms>,
-    store: Arc<dyn KeyStore>,
-    clock: Arc<dyn Clock>,
-    subscriber: String,
-    default_key: String,
-    refresh_every: Duration,
-    refresh_within: Duration,
-}
-
-impl ServiceBuilder {
-    /// Takes the time from this clock.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Whose tables they are: the value of `tablecrypt:subscriber` in every encryption context. `default` unless set.
-    #[must_use]
-    pub fn subscriber(mut self, subscriber: impl Into<String>) -> Self {
-        self.subscriber = subscriber.into();
-        self
-    }
-
-    /// The alias of the service default key. [`DEFAULT_KEY_ALIAS`] unless set.
-    #[must_use]
-    pub fn default_key(mut self, alias: impl Into<String>) -> Self {
-        self.default_key = alias.into();
-        self
-    }
-
-    /// How old a permission is when traffic has it refreshed (300 s unless set), and how long that may take before the
-    /// keys are wiped (30 s).
-    #[must_use]
-    pub const fn refresh(mut self, every: Duration, within: Duration) -> Self {
-        (self.refresh_every, self.refresh_within) = (every, within);
-        self
-    }
-
-    /// The service.
-    #[must_use]
-    pub fn build(self) -> Service {
-        Service {
-            inner: Arc::new(Inner {
-                refresher: Refresher::new(Arc::clone(&self.clock)),
-                kms: self.kms,
-                store: self.store,
-                clock: self.clock,
-                subscriber: self.subscriber,
-                default_key: self.default_key,
-                refresh_every: self.refresh_every,
-                refresh_within: self.refresh_within,
-                live: PerProcess::new(),
-            }),
-        }
-    }
-}
-
 /// What a service and everything that came from it share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    kms: Arc<dyn Kms>,
-    store: Arc<dyn KeyStore>,
+    pub(crate) kms: Arc<dyn Kms>,
+    pub(crate) store: Arc<dyn KeyStore>,
     pub(crate) clock: Arc<dyn Clock>,
-    subscriber: String,
-    default_key: String,
+    pub(crate) subscriber: String,
+    pub(crate) default_key: String,
     pub(crate) refresh_every: Duration,
     pub(crate) refresh_within: Duration,
     pub(crate) refresher: Refresher,
     /// Live keys by table, so that the permissions of one table share them. They are the permissions' to keep alive.
-    live: PerProcess<Mutex<HashMap<String, Weak<Keys>>>>,
+    pub(crate) live: PerProcess<Mutex<HashMap<String, Weak<Keys>>>>,
 }
 
 impl Inner {

@@ -1,0 +1,89 @@
+//! The settings of a service, and what they are unless set.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use tablecrypt_os::PerProcess;
+
+use crate::clock::{Clock, SystemClock};
+use crate::kms::Kms;
+use crate::refresh::Refresher;
+use crate::service::{DEFAULT_KEY_ALIAS, Inner, Service};
+use crate::store::KeyStore;
+
+/// A [`Service`] with settings of its own.
+#[derive(Debug)]
+pub struct ServiceBuilder {
+    kms: Arc<dyn Kms>,
+    store: Arc<dyn KeyStore>,
+    clock: Arc<dyn Clock>,
+    subscriber: String,
+    default_key: String,
+    refresh_every: Duration,
+    refresh_within: Duration,
+}
+
+impl ServiceBuilder {
+    pub(crate) fn new(kms: Arc<dyn Kms>, store: Arc<dyn KeyStore>) -> Self {
+        Self {
+            kms,
+            store,
+            clock: Arc::new(SystemClock),
+            subscriber: SUBSCRIBER.to_owned(),
+            default_key: DEFAULT_KEY_ALIAS.to_owned(),
+            refresh_every: REFRESH_EVERY,
+            refresh_within: REFRESH_WITHIN,
+        }
+    }
+
+    /// Takes the time from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Whose tables they are: the value of `tablecrypt:subscriber` in every encryption context. `default` unless set.
+    #[must_use]
+    pub fn subscriber(mut self, subscriber: impl Into<String>) -> Self {
+        self.subscriber = subscriber.into();
+        self
+    }
+
+    /// The alias of the service default key. [`DEFAULT_KEY_ALIAS`] unless set.
+    #[must_use]
+    pub fn default_key(mut self, alias: impl Into<String>) -> Self {
+        self.default_key = alias.into();
+        self
+    }
+
+    /// How old a permission is when traffic has it refreshed (300 s unless set), and how long that may take before the
+    /// keys are wiped (30 s).
+    #[must_use]
+    pub const fn refresh(mut self, every: Duration, within: Duration) -> Self {
+        (self.refresh_every, self.refresh_within) = (every, within);
+        self
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn build(self) -> Service {
+        Service {
+            inner: Arc::new(Inner {
+                refresher: Refresher::new(Arc::clone(&self.clock)),
+                kms: self.kms,
+                store: self.store,
+                clock: self.clock,
+                subscriber: self.subscriber,
+                default_key: self.default_key,
+                refresh_every: self.refresh_every,
+                refresh_within: self.refresh_within,
+                live: PerProcess::new(),
+            }),
+        }
+    }
+}
+
+const REFRESH_EVERY: Duration = Duration::from_secs(300);
+const REFRESH_WITHIN: Duration = Duration::from_secs(30);
+const SUBSCRIBER: &str = "default";
