@@ -19,6 +19,7 @@ pub struct ServiceBuilder {
     clock: Arc<dyn Clock>,
     subscriber: String,
     default_key: String,
+    require_default_key: bool,
     refresh_every: Duration,
     refresh_within: Duration,
 }
@@ -31,6 +32,7 @@ impl ServiceBuilder {
             clock: Arc::new(SystemClock),
             subscriber: SUBSCRIBER.to_owned(),
             default_key: DEFAULT_KEY_ALIAS.to_owned(),
+            require_default_key: false,
             refresh_every: REFRESH_EVERY,
             refresh_within: REFRESH_WITHIN,
         }
@@ -57,6 +59,14 @@ impl ServiceBuilder {
         self
     }
 
+    /// Never creates the service default key: where it is missing, whoever administers keys makes it.
+    /// [`Error::KeyNotFound`](crate::Error::KeyNotFound) until then.
+    #[must_use]
+    pub const fn require_default_key(mut self) -> Self {
+        self.require_default_key = true;
+        self
+    }
+
     /// How old a permission is when traffic has it refreshed (300 s unless set), and how long that may take before the
     /// keys are wiped (30 s).
     #[must_use]
@@ -76,6 +86,7 @@ impl ServiceBuilder {
                 clock: self.clock,
                 subscriber: self.subscriber,
                 default_key: self.default_key,
+                require_default_key: self.require_default_key,
                 refresh_every: self.refresh_every,
                 refresh_within: self.refresh_within,
                 live: PerProcess::new(),

@@ -63,7 +63,8 @@ impl Service {
     /// itself when it has to.
     ///
     /// # Errors
-    /// [`Error::AccessDenied`], [`Error::KeyUnavailable`].
+    /// [`Error::AccessDenied`], [`Error::KeyUnavailable`]; [`Error::KeyNotFound`] after
+    /// [`ServiceBuilder::require_default_key`].
     pub fn default_key(&self) -> Result<String> {
         self.inner.default_key()
     }
@@ -119,6 +120,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) subscriber: String,
     pub(crate) default_key: String,
+    pub(crate) require_default_key: bool,
     pub(crate) refresh_every: Duration,
     pub(crate) refresh_within: Duration,
     pub(crate) refresher: Refresher,
@@ -133,8 +135,13 @@ impl Inner {
     }
 
     fn default_key(&self) -> Result<String> {
-        let key = self.kms.ensure_key(&self.default_key, DEFAULT_KEY_DESCRIPTION).map_err(|e| self.kms_failure(e))?;
-        Ok(key.arn)
+        let alias = &self.default_key;
+        let key = if self.require_default_key {
+            self.kms.describe_key(alias)
+        } else {
+            self.kms.ensure_key(alias, DEFAULT_KEY_DESCRIPTION)
+        };
+        Ok(key.map_err(|error| self.kms_failure(error))?.arn)
     }
 
     fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use common::{World, flights, service, world, world_with_flights};
 use tablecrypt::kms::{Kms, KmsError, LocalKms};
-use tablecrypt::store::KeyStore;
-use tablecrypt::{Error, OVERHEAD, Service, Structure, StructureName, TableSpec};
+use tablecrypt::store::{FolderStore, KeyStore};
+use tablecrypt::{DEFAULT_KEY_ALIAS, Error, OVERHEAD, Service, Structure, StructureName, TableSpec};
 
 const LENGTHS: &[usize] = &[0, 1, 15, 16, 17, 100, 1000, 4048, 16_384, 100_003];
 
@@ -83,6 +83,22 @@ fn a_table_reopened_by_another_process_reads_the_records_and_takes_a_new_session
 }
 
 #[test]
+fn service_that_requires_its_default_key_creates_none_and_uses_the_one_that_somebody_made() {
+    let world = world();
+    let store = Arc::new(FolderStore::open(world.folder.path().join("tables")).unwrap());
+    let service = Service::builder(world.kms.clone(), store).clock(world.clock.clone()).require_default_key().build();
+    assert!(matches!(service.default_key(), Err(Error::KeyNotFound)));
+    assert!(matches!(service.create_table(&flights()), Err(Error::KeyNotFound)));
+    assert!(world.local.list_keys().unwrap().is_empty());
+    assert!(service.tables().unwrap().is_empty());
+
+    let made = world.local.create_key("by hand").unwrap();
+    world.local.create_alias(DEFAULT_KEY_ALIAS, &made.id).unwrap();
+    assert_eq!(service.default_key().unwrap(), made.arn);
+    assert_eq!(service.create_table(&flights()).unwrap().kms_key, made.arn);
+}
+
+#[test]
 fn a_record_moved_to_another_structure_does_not_open() {
     let world = world_with_flights();
     let table = world.service.open_table("flights").unwrap();
@@ -131,7 +147,7 @@ fn short_buffers_are_errors_and_nothing_is_written() {
 #[test]
 fn the_default_key_is_made_when_it_is_missing_and_then_used_again() {
     let world = world();
-    assert!(matches!(world.local.describe_key(tablecrypt::DEFAULT_KEY_ALIAS), Err(KmsError::NotFound)));
+    assert!(matches!(world.local.describe_key(DEFAULT_KEY_ALIAS), Err(KmsError::NotFound)));
     let first = world.service.create_table(&flights()).unwrap();
     let second = world.service.create_table(&TableSpec::new("planes")).unwrap();
     assert_eq!(first.kms_key, second.kms_key);
@@ -207,13 +223,13 @@ fn a_disabled_or_doomed_or_destroyed_key_is_told_apart() {
     world.disable_key();
     assert!(matches!(world.service.open_table("flights"), Err(Error::KeyDisabled)));
     assert!(matches!(world.service.create_table(&TableSpec::new("t")), Err(Error::KeyDisabled)));
-    world.local.schedule_key_deletion(tablecrypt::DEFAULT_KEY_ALIAS, 7).unwrap();
+    world.local.schedule_key_deletion(DEFAULT_KEY_ALIAS, 7).unwrap();
     assert!(matches!(world.another_service().open_table("flights"), Err(Error::KeyPendingDeletion)));
-    world.local.cancel_key_deletion(tablecrypt::DEFAULT_KEY_ALIAS).unwrap();
+    world.local.cancel_key_deletion(DEFAULT_KEY_ALIAS).unwrap();
     world.enable_key();
     world.advance(30);
     world.service.open_table("flights").unwrap();
-    world.local.schedule_key_deletion(tablecrypt::DEFAULT_KEY_ALIAS, 7).unwrap();
+    world.local.schedule_key_deletion(DEFAULT_KEY_ALIAS, 7).unwrap();
     world.advance(7 * 86_400 + 1);
     assert!(matches!(world.another_service().open_table("flights"), Err(Error::KeyNotFound)));
     assert!(matches!(world.service.open_table("t"), Err(Error::NoSuchTable { .. })), "nothing half-made is left");
@@ -286,7 +302,7 @@ fn a_folder_that_is_a_file_is_an_io_error() {
 
 /// A store whose disk fills at the n-th write.
 #[derive(Debug)]
-struct FullDisk(tablecrypt::store::FolderStore);
+struct FullDisk(FolderStore);
 
 impl KeyStore for FullDisk {
     fn read(&self, table: &str) -> std::io::Result<Option<Vec<u8>>> {
@@ -309,7 +325,7 @@ impl KeyStore for FullDisk {
 #[test]
 fn a_full_disk_is_an_io_error_and_leaves_no_table() {
     let world = world();
-    let store = tablecrypt::store::FolderStore::open(world.folder.path().join("tables")).unwrap();
+    let store = FolderStore::open(world.folder.path().join("tables")).unwrap();
     let full = Service::builder(world.kms.clone(), Arc::new(FullDisk(store))).build();
     assert!(matches!(full.create_table(&flights()), Err(Error::Io { .. })));
     assert!(matches!(full.open_table("flights"), Err(Error::NoSuchTable { .. })));

@@ -5,8 +5,10 @@
 //! bound to an [`EncryptionContext`]. Implementations: [`LocalKms`], a folder;
 //! [`FaultKms`], which fails as a test tells it.
 
+mod arn;
 mod fault;
 mod local;
+mod request;
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -16,10 +18,14 @@ use std::sync::Arc;
 use tablecrypt_core::Key;
 use tablecrypt_os::KeyBox;
 
+pub use arn::{key_in_region, same_key};
 pub use fault::FaultKms;
 pub use local::{AuditEntry, LocalKms, Operation};
+pub use request::{note_request, with_request};
 
 /// A key management service. Calls may block and may be slow; no caller of this crate holds a lock over one.
+///
+/// An implementation that knows the service's id of a request says it by [`note_request`].
 pub trait Kms: Send + Sync + fmt::Debug {
     /// The key that `alias` names; created, with this description, when there is none. N callers at once get one key.
     ///

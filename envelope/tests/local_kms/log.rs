@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::symlink;
 
 use tablecrypt::clock::Clock;
-use tablecrypt::kms::{KeyState, Kms};
+use tablecrypt::kms::{KeyState, Kms, with_request};
 
 use crate::fixture::{ALIAS, Fixture, assert_io, context, flights};
 
@@ -62,6 +62,23 @@ fn every_call_is_one_line_with_who_what_and_how_it_ended() {
     assert_eq!(text.lines().count(), entries.len());
     let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(line["time"], "2026-01-01T00:00:00Z");
+}
+
+#[test]
+fn caller_learns_under_which_request_its_call_is_logged_also_of_a_refusal() {
+    let fixture = Fixture::new();
+    let kms = &fixture.kms;
+    kms.ensure_key(ALIAS, "").unwrap();
+    let requests = [
+        with_request(|| kms.generate_data_key(ALIAS, &flights()).map(|_| ())),
+        with_request(|| kms.decrypt(ALIAS, b"garbage", &flights()).map(|_| ())),
+    ];
+    let logged = kms.audit().unwrap();
+    for ((result, request), entry) in requests.iter().zip(&logged[1..]) {
+        assert_eq!(request.as_ref(), Some(&entry.request));
+        assert_eq!(result.is_ok(), entry.outcome == "ok");
+    }
+    assert_ne!(requests[0].1, requests[1].1);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub use self::audit::{AuditEntry, Operation};
 use self::folder::Folder;
 use self::key::StoredKey;
 use self::keyring::Keyring;
-use super::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError};
+use super::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError, note_request};
 use crate::clock::{Clock, SystemClock};
 use crate::keys::boxed_key;
 
@@ -232,6 +232,7 @@ impl LocalKms {
         let mut entry = AuditEntry::new(operation, key, context, ring.now())?;
         let result = act(&mut ring, &mut entry);
         entry.outcome = audit::outcome(&result).into();
+        note_request(entry.request.as_str());
         let change = if result.is_ok() { Keyring::commit } else { |_: &mut Keyring<'_>| Ok(()) };
         ring.log_and(entry, change)?;
         drop(ring);
