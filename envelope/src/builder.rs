@@ -6,10 +6,13 @@ use std::sync::Arc;
 use tablecrypt_os::PerProcess;
 
 use crate::clock::{Clock, SystemClock};
+use crate::counters::Counters;
 use crate::kms::Kms;
+use crate::log::Names;
 use crate::refresh::Refresher;
 use crate::service::{DEFAULT_KEY_ALIAS, Inner, Service};
 use crate::store::KeyStore;
+use crate::watched::Watched;
 
 /// A [`Service`] with settings of its own.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub struct ServiceBuilder {
     require_default_key: bool,
     refresh_every: Duration,
     refresh_within: Duration,
+    names_in_log: bool,
 }
 
 impl ServiceBuilder {
@@ -35,6 +39,7 @@ impl ServiceBuilder {
             require_default_key: false,
             refresh_every: REFRESH_EVERY,
             refresh_within: REFRESH_WITHIN,
+            names_in_log: false,
         }
     }
 
@@ -75,13 +80,23 @@ impl ServiceBuilder {
         self
     }
 
+    /// Whether events and spans may tell the names of tables, which are values of the encryption context. Unless set they
+    /// tell the tables' ids.
+    #[must_use]
+    pub const fn names_in_log(mut self, shown: bool) -> Self {
+        self.names_in_log = shown;
+        self
+    }
+
     /// The service.
     #[must_use]
     pub fn build(self) -> Service {
+        let tally = Arc::new(PerProcess::new());
+        let kms = Watched::new(self.kms, Arc::clone(&self.clock), Arc::clone(&tally));
         Service {
             inner: Arc::new(Inner {
                 refresher: Refresher::new(Arc::clone(&self.clock)),
-                kms: self.kms,
+                kms: Arc::new(kms),
                 store: self.store,
                 clock: self.clock,
                 subscriber: self.subscriber,
@@ -90,6 +105,11 @@ impl ServiceBuilder {
                 refresh_every: self.refresh_every,
                 refresh_within: self.refresh_within,
                 live: PerProcess::new(),
+                names: Names::new(self.names_in_log),
+                counters: Counters::new(),
+                tally,
+                #[cfg(feature = "metrics")]
+                published: PerProcess::new(),
             }),
         }
     }

@@ -18,7 +18,10 @@ use std::time::SystemTime;
 use arc_swap::Guard;
 use tablecrypt_os::{PerProcess, fork_generation};
 
+use crate::counters::Counters;
 use crate::keys::Keys;
+use crate::log::{event, span};
+use crate::metrics::Event;
 use crate::service::Inner;
 #[cfg(shuttle)]
 use crate::sync::Planted;
@@ -116,6 +119,7 @@ impl Permission {
         if snapshot.is_none() {
             drop(snapshot);
             snapshot = Guard::from_inner(Some(self.unlock()?));
+            self.service.tally.count(Event::Unlocked);
         }
         if !self.active.load(Ordering::Relaxed) {
             self.wake();
@@ -128,6 +132,7 @@ impl Permission {
     #[cold]
     fn wake(&self) {
         if !self.active.swap(true, Ordering::Relaxed) {
+            self.service.tally.count(Event::Stale);
             self.service.refresher.ring();
         }
     }
@@ -152,6 +157,7 @@ impl Permission {
     /// Waits for one refresh, which all callers that come at once share.
     #[cold]
     fn unlock(&self) -> Result<Arc<Keys>> {
+        self.service.tally.count(Event::Miss);
         let mut state = self.state();
         loop {
             if self.is_closed() {
@@ -168,6 +174,7 @@ impl Permission {
             if !state.in_flight {
                 break;
             }
+            self.service.tally.count(Event::Wait);
             state = self.waiting.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         #[cfg(shuttle)]
@@ -183,6 +190,7 @@ impl Permission {
     /// Asks the KMS, and lands what it says. The caller has set `in_flight`; no lock is held over the call.
     pub(crate) fn refresh(&self) -> Result<Arc<Keys>> {
         let _landing = Landing(self);
+        span!("refresh", table = %self.service.names.of(&self.table));
         let (began, date) = (self.service.clock.now(), self.service.clock.date());
         let answer = self.service.unwrap_table(&self.table);
         let mut state = self.state();
@@ -199,7 +207,7 @@ impl Permission {
                 (state.failure, state.inaccessible_since) = (None, None);
                 self.active.store(true, Ordering::Relaxed);
                 self.keys.store(Some(Arc::clone(&keys)));
-                tracing::debug!(table = self.table, "the KMS permits the table's key");
+                event!(debug, table = %self.service.names.of(&self.table), "the KMS permits the table's key");
                 Ok(keys)
             }
             Err(refusal) => {
@@ -215,7 +223,12 @@ impl Permission {
                 let longest = if is_locked { LONGEST_PAUSE } else { self.service.refresh_within / 6 };
                 let pause = before.map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(longest));
                 let retry = self.service.clock.now() + pause;
-                tracing::warn!(table = self.table, %error, "the table's key was not refreshed");
+                event!(
+                    warn,
+                    table = %self.service.names.of(&self.table),
+                    error = %self.service.names.error(&error),
+                    "the table's key was not refreshed"
+                );
                 state.failure = Some(Failure { error: error.clone(), since, retry, pause });
                 Err(error)
             }
@@ -231,7 +244,7 @@ impl Permission {
         let (due, deadline) = (state.refreshed + self.service.refresh_every, state.refreshed + self.service.deadline());
         if now >= deadline {
             self.keys.store(None);
-            tracing::info!(table = self.table, "the permission has run out; the table's keys are wiped");
+            event!(info, table = %self.service.names.of(&self.table), "the permission has run out; the table's keys are wiped");
             return Due::Nothing;
         }
         if now < due {
@@ -264,6 +277,19 @@ impl Permission {
         self.closed.store(true, Ordering::Relaxed);
         self.keys.store(None);
         self.waiting.landed.notify_all();
+    }
+
+    /// For how long the live keys have been due for a refresh while operations used them; None where there are no keys.
+    pub(crate) fn stale_for(&self, now: Duration) -> Option<Duration> {
+        let due = self.state().refreshed + self.service.refresh_every;
+        let stale = if self.active.load(Ordering::Relaxed) { now.saturating_sub(due) } else { Duration::ZERO };
+        self.is_unlocked().then_some(stale)
+    }
+
+    /// Where operations are counted.
+    #[inline]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.service.counters
     }
 
     pub(crate) fn permitted_for(&self) -> Option<Duration> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tablecrypt_os::SetOnce;
 
 use crate::cache::Permission;
+use crate::log::span;
+use crate::metrics::Event;
 use crate::service::Inner;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::table::{Table, check_name};
@@ -44,8 +46,10 @@ impl Connection {
     pub fn open_table(&self, table: &str) -> Result<Table> {
         check_name(table)?;
         let permission = self.permission(table)?;
+        span!("open_table", table = %self.service.names.of(table));
         let structures = permission
             .with_keys(|keys| Ok(keys.structures().map(|(id, name)| (id, name.clone())).collect::<Arc<[_]>>()))?;
+        self.service.tally.count(Event::OpenedTable);
         Ok(Table::new(permission, structures))
     }
 

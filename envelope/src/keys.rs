@@ -148,6 +148,11 @@ impl Keys {
         self.structures.iter().find(|structure| structure.id == id)
     }
 
+    /// How many data keys they are.
+    pub(crate) fn generations(&self) -> usize {
+        self.structures.iter().map(|structure| 1 + structure.former.len()).sum()
+    }
+
     pub(crate) fn structures(&self) -> impl Iterator<Item = (u32, &StructureName)> {
         self.structures.iter().map(|structure| (structure.id, &structure.name))
     }

@@ -34,11 +34,16 @@ mod builder;
 mod cache;
 pub mod clock;
 mod connection;
+mod counters;
 mod date;
 mod error;
+#[cfg(feature = "metrics")]
+mod facade;
 mod keyfile;
 mod keys;
 pub mod kms;
+mod log;
+mod metrics;
 #[cfg(all(test, shuttle))]
 mod models;
 mod record;
@@ -49,11 +54,13 @@ pub mod store;
 mod structure;
 mod sync;
 mod table;
+mod watched;
 
 pub use batch::Item;
 pub use builder::ServiceBuilder;
 pub use connection::Connection;
 pub use error::Error;
+pub use metrics::{KmsCall, KmsCalls, Metrics};
 pub use record::OVERHEAD;
 pub use service::{DEFAULT_KEY_ALIAS, Service};
 pub use structure::Structure;

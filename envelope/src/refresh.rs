@@ -61,6 +61,12 @@ impl Refresher {
         Ok(())
     }
 
+    /// The permissions that are watched in this process.
+    pub(crate) fn permissions(&self) -> Vec<Arc<Permission>> {
+        let shared = self.shared().clone();
+        shared.map_or_else(Vec::new, |shared| shared.queues().watched.iter().filter_map(Weak::upgrade).collect())
+    }
+
     /// Has the timer look at all permissions.
     pub(crate) fn ring(&self) {
         if let Some(shared) = &*self.shared() {

@@ -12,10 +12,13 @@ use uuid::Uuid;
 use crate::builder::ServiceBuilder;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::counters::Counters;
 use crate::date::Date;
 use crate::keyfile::{DataKeyEntry, KeyFile, StructureEntry};
 use crate::keys::{Keys, RootKey};
 use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
+use crate::log::{Names, span};
+use crate::metrics::Tally;
 use crate::refresh::Refresher;
 use crate::store::{FolderStore, KeyStore};
 use crate::sync::{Mutex, MutexGuard};
@@ -126,6 +129,11 @@ pub(crate) struct Inner {
     pub(crate) refresher: Refresher,
     /// Live keys by table, so that the permissions of one table share them. They are the permissions' to keep alive.
     pub(crate) live: PerProcess<Mutex<HashMap<String, Weak<Keys>>>>,
+    pub(crate) names: Names,
+    pub(crate) counters: Counters,
+    pub(crate) tally: Arc<PerProcess<Tally>>,
+    #[cfg(feature = "metrics")]
+    pub(crate) published: PerProcess<crate::facade::Published>,
 }
 
 impl Inner {
@@ -146,6 +154,7 @@ impl Inner {
 
     fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {
         spec.check()?;
+        span!("create_table");
         let table = &spec.table;
         // Asked first to spare the KMS; the store decides.
         if self.read(table)?.is_some() {
@@ -201,6 +210,7 @@ impl Inner {
         let corrupt = || Error::KeyFileCorrupt { path: path() };
         let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
         let parsed = KeyFile::parse(&bytes)?.ok_or_else(corrupt)?;
+        self.names.note(table, &parsed.file.table_id);
         let context = EncryptionContext::of_table(table, &self.subscriber);
         let root = self
             .kms
@@ -227,6 +237,11 @@ impl Inner {
         let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
         let parsed = KeyFile::parse(&bytes)?.ok_or_else(|| Error::KeyFileCorrupt { path: self.store.path(table) })?;
         Ok(describe(parsed.file))
+    }
+
+    /// Data keys that are live, in all their generations.
+    pub(crate) fn generations(&self) -> u64 {
+        self.live().values().filter_map(Weak::upgrade).map(|keys| keys.generations() as u64).sum()
     }
 
     fn read(&self, table: &str) -> Result<Option<Vec<u8>>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::batch::{self, Item, MESSAGES};
 use crate::cache::Permission;
+use crate::counters::Count;
 use crate::keys::StructureKeys;
 use crate::record::{self, OVERHEAD, TEXT_AT};
 use crate::{Error, Result};
@@ -56,7 +57,7 @@ impl Structure {
     pub fn seal_into(&self, context: &[u8], text: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record::sealed_length(text.len())?;
         let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
-        self.with_keys(|keys| keys.seal(context, Some(text), out))?;
+        self.with_keys(|keys| self.sealed(text.len(), keys.seal(context, Some(text), out)))?;
         Ok(needed)
     }
 
@@ -68,7 +69,7 @@ impl Structure {
     pub fn open_into(&self, context: &[u8], record: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record.len().saturating_sub(OVERHEAD);
         let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
-        self.with_keys(|keys| keys.open(context, record, out))?;
+        self.with_keys(|keys| self.opened(needed, keys.open(context, record, out)))?;
         Ok(needed)
     }
 
@@ -80,7 +81,7 @@ impl Structure {
         if record.len() < OVERHEAD {
             return Err(Error::Truncated);
         }
-        self.with_keys(|keys| keys.seal(context, None, record))
+        self.with_keys(|keys| self.sealed(record.len() - OVERHEAD, keys.seal(context, None, record)))
     }
 
     /// Opens in place, and gives the text where it stands in `record`.
@@ -88,7 +89,8 @@ impl Structure {
     /// # Errors
     /// As [`Structure::open`].
     pub fn open_in_place<'a>(&self, context: &[u8], record: &'a mut [u8]) -> Result<&'a mut [u8]> {
-        self.with_keys(|keys| keys.open_in_place(context, record))?;
+        let text = record.len().saturating_sub(OVERHEAD);
+        self.with_keys(|keys| self.opened(text, keys.open_in_place(context, record)))?;
         let end = record.len() - (OVERHEAD - TEXT_AT);
         Ok(&mut record[TEXT_AT..end])
     }
@@ -98,7 +100,7 @@ impl Structure {
     /// # Errors
     /// As [`Structure::seal`]; no record is given then.
     pub fn seal_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Vec<u8>>> {
-        self.many(items, |text| text.saturating_add(OVERHEAD), batch::seal)?.into_iter().collect()
+        self.many(items, |text| text.saturating_add(OVERHEAD), Self::seal_batch)?.into_iter().collect()
     }
 
     /// Opens many records, each with its context; each has an answer of its own.
@@ -106,7 +108,7 @@ impl Structure {
     /// # Errors
     /// If the keys are locked: no record was looked at.
     pub fn open_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Result<Vec<u8>>>> {
-        self.many(items, |record| record.saturating_sub(OVERHEAD), batch::open)
+        self.many(items, |record| record.saturating_sub(OVERHEAD), Self::open_batch)
     }
 
     /// Seals many texts, each into the first bytes of its output, with no allocation a record. Each item has an answer of
@@ -117,7 +119,7 @@ impl Structure {
     /// # Errors
     /// If the keys are locked: no text was looked at, and each item has this error too.
     pub fn seal_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
-        self.many_into(items, batch::seal)
+        self.many_into(items, Self::seal_batch)
     }
 
     /// Opens many records, each into the first bytes of its output, with no allocation a record. Each item has an answer
@@ -127,7 +129,7 @@ impl Structure {
     /// # Errors
     /// If the keys are locked: no record was looked at, and each item has this error too.
     pub fn open_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
-        self.many_into(items, batch::open)
+        self.many_into(items, Self::open_batch)
     }
 
     /// Whether an operation would find its keys now, without waiting for the KMS. Costs one atomic read; the next moment
@@ -143,7 +145,7 @@ impl Structure {
         &self,
         items: &[(&[u8], &[u8])],
         length: impl Fn(usize) -> usize,
-        batch: impl Fn(&StructureKeys, &mut [Item<'_>]),
+        batch: impl Fn(&Self, &StructureKeys, &mut [Item<'_>]),
     ) -> Result<Vec<Result<Vec<u8>>>> {
         self.with_keys(|keys| {
             let mut answers = Vec::with_capacity(items.len());
@@ -151,7 +153,7 @@ impl Structure {
                 let mut outs: Vec<_> = items.iter().map(|(_, input)| vec![0; length(input.len())]).collect();
                 let places = items.iter().zip(&mut outs);
                 let mut items: Vec<_> = places.map(|((context, input), out)| Item::new(context, input, out)).collect();
-                batch(keys, &mut items);
+                batch(self, keys, &mut items);
                 let written: Vec<_> = items.into_iter().map(|item| item.written).collect();
                 answers.extend(written.into_iter().zip(outs).map(|(written, out)| written.map(|_| out)));
             }
@@ -159,15 +161,59 @@ impl Structure {
         })
     }
 
-    fn many_into(&self, items: &mut [Item<'_>], batch: impl Fn(&StructureKeys, &mut [Item<'_>])) -> Result<()> {
+    fn many_into(&self, items: &mut [Item<'_>], batch: impl Fn(&Self, &StructureKeys, &mut [Item<'_>])) -> Result<()> {
         let answered = self.with_keys(|keys| {
-            batch(keys, items);
+            batch(self, keys, items);
             Ok(())
         });
         if let Err(error) = &answered {
             items.iter_mut().for_each(|item| item.written = Err(error.clone()));
         }
         answered
+    }
+
+    fn seal_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
+        batch::seal(keys, items);
+        self.count_batch(items, (Count::Sealed, Count::SealedBytes), OVERHEAD);
+    }
+
+    fn open_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
+        batch::open(keys, items);
+        self.count_batch(items, (Count::Opened, Count::OpenedBytes), 0);
+    }
+
+    fn count_batch(&self, items: &[Item<'_>], (records, bytes): (Count, Count), overhead: usize) {
+        let done = items.iter().filter_map(|item| item.written.as_ref().ok());
+        let (done, text) = done.fold((0, 0), |(done, text), written| (done + 1, text + (written - overhead)));
+        let shard = self.permission.counters().shard();
+        shard.add(records, done);
+        shard.add(bytes, text);
+        shard.add(Count::Refused, items.len() - done);
+        shard.add(Count::Batched, items.len().saturating_sub(1));
+    }
+
+    /// Counts a text that was sealed, or refused.
+    #[inline]
+    fn sealed(&self, bytes: usize, sealed: Result<()>) -> Result<()> {
+        self.count((Count::Sealed, Count::SealedBytes), bytes, sealed)
+    }
+
+    /// Counts a record that was opened, or refused.
+    #[inline]
+    fn opened(&self, bytes: usize, opened: Result<()>) -> Result<()> {
+        self.count((Count::Opened, Count::OpenedBytes), bytes, opened)
+    }
+
+    #[inline]
+    fn count(&self, (records, bytes): (Count, Count), length: usize, done: Result<()>) -> Result<()> {
+        let shard = self.permission.counters().shard();
+        if done.is_ok() {
+            shard.add(records, 1);
+            shard.add(bytes, length);
+        } else {
+            shard.add(Count::Refused, 1);
+        }
+        done
     }
 
     #[inline]

@@ -171,6 +171,24 @@ pub enum KmsError {
     WrongContext,
 }
 
+impl KmsError {
+    /// Its name, for logs and metrics.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::AccessDenied => "AccessDenied",
+            Self::Disabled => "Disabled",
+            Self::Internal => "Internal",
+            Self::Invalid => "Invalid",
+            Self::Io(_) => "Io",
+            Self::NotFound => "NotFound",
+            Self::PendingDeletion => "PendingDeletion",
+            Self::Throttled => "Throttled",
+            Self::Unreachable => "Unreachable",
+            Self::WrongContext => "WrongContext",
+        }
+    }
+}
+
 impl From<io::Error> for KmsError {
     fn from(error: io::Error) -> Self {
         Self::Io(Arc::new(error))

@@ -109,21 +109,7 @@ impl fmt::Display for Operation {
 
 /// The name of a call's end.
 pub(super) fn outcome<T>(result: &Result<T, KmsError>) -> &'static str {
-    match result {
-        Ok(_) => "ok",
-        Err(error) => match error {
-            KmsError::AccessDenied => "AccessDenied",
-            KmsError::Disabled => "Disabled",
-            KmsError::Internal => "Internal",
-            KmsError::Invalid => "Invalid",
-            KmsError::Io(_) => "Io",
-            KmsError::NotFound => "NotFound",
-            KmsError::PendingDeletion => "PendingDeletion",
-            KmsError::Throttled => "Throttled",
-            KmsError::Unreachable => "Unreachable",
-            KmsError::WrongContext => "WrongContext",
-        },
-    }
+    result.as_ref().err().map_or("ok", KmsError::name)
 }
 
 /// Adds a line and syncs it; a line that does not fit is taken back.
