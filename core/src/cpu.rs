@@ -53,6 +53,12 @@ mod x86;
 #[cfg(target_arch = "x86_64")]
 use x86::has;
 
+/// Whether this CPU has the vector registers of AVX-512, and the operating system saves them.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn has_wide_vectors() -> bool {
+    x86::has_wide_vectors()
+}
+
 #[cfg(not(target_arch = "x86_64"))]
 fn has(_: u8) -> bool {
     false

@@ -75,3 +75,35 @@ pub(crate) fn clear_vectors() {
         );
     }
 }
+
+/// Overwrites the vector registers that only AVX-512 has, where there are any: this build uses none of them, but the C
+/// library's `memcpy` does, and what it copied stays there.
+#[inline]
+pub(crate) fn clear_wide_vectors() {
+    #[cfg(target_arch = "x86_64")]
+    if crate::cpu::has_wide_vectors() {
+        // SAFETY: the CPU has these registers; the asm writes them and says that a call's registers are lost, touches nothing else.
+        unsafe {
+            core::arch::asm!(
+                "vpxord zmm16, zmm16, zmm16",
+                "vpxord zmm17, zmm17, zmm17",
+                "vpxord zmm18, zmm18, zmm18",
+                "vpxord zmm19, zmm19, zmm19",
+                "vpxord zmm20, zmm20, zmm20",
+                "vpxord zmm21, zmm21, zmm21",
+                "vpxord zmm22, zmm22, zmm22",
+                "vpxord zmm23, zmm23, zmm23",
+                "vpxord zmm24, zmm24, zmm24",
+                "vpxord zmm25, zmm25, zmm25",
+                "vpxord zmm26, zmm26, zmm26",
+                "vpxord zmm27, zmm27, zmm27",
+                "vpxord zmm28, zmm28, zmm28",
+                "vpxord zmm29, zmm29, zmm29",
+                "vpxord zmm30, zmm30, zmm30",
+                "vpxord zmm31, zmm31, zmm31",
+                clobber_abi("sysv64"),
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+    }
+}

@@ -168,7 +168,7 @@ impl Expanded {
             }
             #[cfg(not(all(target_arch = "aarch64", target_feature = "neon")))]
             Backend::Armv8 => None,
-            Backend::Portable => Some(portable::Expanded::make(key, |expanded| wrap(Self::Portable(expanded)))),
+            Backend::Portable => portable::Expanded::make(key, |expanded| Some(wrap(Self::Portable(expanded)))),
         }
     }
 

@@ -14,7 +14,7 @@ use ghash::universal_hash::UniversalHash;
 use zeroize::Zeroize;
 
 use super::Kernel;
-use crate::ct::{clear_stack, clear_vectors};
+use crate::ct::{clear_stack, clear_vectors, clear_wide_vectors};
 use crate::{Key, Nonce, Tag};
 
 type Block = Array<u8, U16>;
@@ -156,10 +156,20 @@ impl Kernel for Expanded {
 /// Runs this and clears what it leaves in registers and on the stack: of a cipher without registers of its own, much.
 #[inline]
 fn cleared<T>(run: impl FnOnce() -> T) -> T {
-    let result = run();
-    clear_stack::<STACK>();
-    clear_vectors();
-    result
+    // By its drop, so that the result is in its place by then: a variable would be moved there afterwards, through registers.
+    let _after = Clear;
+    run()
+}
+
+struct Clear;
+
+impl Drop for Clear {
+    #[inline]
+    fn drop(&mut self) {
+        clear_stack::<STACK>();
+        clear_vectors();
+        clear_wide_vectors();
+    }
 }
 
 /// What a call of this backend takes of the stack, at the most.

@@ -20,6 +20,7 @@ use super::{AESNI, VAES256, VAES512};
 
 cpufeatures::new!(aesni, "aes", "pclmulqdq", "ssse3", "sse4.1");
 cpufeatures::new!(avx2, "avx2");
+cpufeatures::new!(wide, "avx512f");
 cpufeatures::new!(avx512, "avx512f", "avx512bw", "avx512vl", "vaes", "vpclmulqdq");
 
 const UNKNOWN: u8 = 0x80;
@@ -43,6 +44,11 @@ fn ask() -> u8 {
     }
     ANSWERS.store(answers, Ordering::Relaxed);
     answers
+}
+
+/// Whether there are ZMM 16 to 31, which no token stands for: the C library copies through them wherever they are.
+pub(super) fn has_wide_vectors() -> bool {
+    aesni::get() && wide::get()
 }
 
 /// What the tokens hang on.
