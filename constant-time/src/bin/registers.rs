@@ -181,11 +181,14 @@ impl Look {
     fn judge(&mut self, name: String) {
         let lanes = self.vectors.registers.as_flattened().as_chunks::<8>().0;
         let dirty = lanes.iter().filter(|lane| !self.is_public(lane)).count();
-        let masks = self.vectors.masks.iter().filter(|mask| !is_mask(**mask)).count();
+        let masks = self.vectors.masks.iter().filter(|mask| !self.is_mask(**mask)).count();
         if std::env::var_os("SHOW").is_some() && dirty > 0 {
             for (i, lane) in lanes.iter().enumerate().filter(|(_, lane)| !self.is_public(lane)) {
                 println!("{name}: register {} lane {} holds {lane:02x?}", i / 8, i % 8);
             }
+        }
+        if std::env::var_os("SHOW").is_some() && masks > 0 {
+            println!("{name}: masks hold {:x?}", self.vectors.masks);
         }
         let row = match self.rows.iter().position(|row| row.0 == name) {
             Some(at) => &mut self.rows[at],
@@ -204,12 +207,16 @@ impl Look {
             || lane.iter().all(|byte| *byte == lane[0])
             || self.public.iter().any(|known| known.windows(8).any(|window| window == lane))
     }
-}
 
-/// Masks say which bytes of a vector there are: ones below, zeros above, or all of one block.
-fn is_mask(mask: u64) -> bool {
-    let ones = mask >> mask.trailing_zeros().min(63);
-    ones & ones.wrapping_add(1) == 0
+    /// Masks say which bytes of a vector there are: ones side by side. One for 16 words has above them what stood in the
+    /// general register that it came from.
+    fn is_mask(&self, mask: u64) -> bool {
+        let side_by_side = |mask: u64| {
+            let ones = mask >> mask.trailing_zeros().min(63);
+            ones & ones.wrapping_add(1) == 0
+        };
+        side_by_side(mask) || side_by_side(mask & 0xffff) && self.is_public(&(mask >> 16).to_le_bytes())
+    }
 }
 
 fn secret(seed: u8) -> [u8; 32] {

@@ -1,9 +1,11 @@
 //! Searches a process's memory for its keys: while they live each must be found, and after they were dropped none.
 //!
+//! Of the core's keys, which stand where their caller puts them. Those of a hierarchy stand in memory that cannot be read
+//! from here: `admin/key-memory` looks for them.
+//!
 //! `wiping <victim command>...`: the program `victim`, perhaps behind an emulator's name. `wiping --external <name> <bytes>
 //! <command>...`: any other program that follows the same stages with one AES-256-GCM key, as those in C and Python do.
 
-mod hierarchy;
 mod memory;
 mod patterns;
 
@@ -44,12 +46,6 @@ fn main() -> Result<()> {
                     || start(command, &["xaes", backend]),
                     |key| of_xaes(command, backend, key),
                 )?;
-            }
-            // Elsewhere the files of a store would be an emulator's.
-            if command.len() == 1 {
-                for end in ["drop", "close", "idle"] {
-                    hierarchy::run(&mut total, command, backends.split_whitespace().next().unwrap_or_default(), end)?;
-                }
             }
         }
         _ => bail!("usage: wiping [--external <name>] <victim command>..."),
@@ -98,7 +94,7 @@ impl Sought {
 /// An expanded key of a backend.
 pub(crate) fn of_cipher(command: &[String], backend: &str, key: &[u8; 32]) -> Result<Sought> {
     let lines = output(command, &["words", backend], key)?;
-    let words = lines.lines().map(|line| Ok(hex::decode(line)?.try_into().ok().context("a word")?));
+    let words = lines.lines().map(|line| hex::decode(line)?.try_into().ok().context("a word"));
     let kept: BTreeSet<Word> = words.collect::<Result<Vec<Word>>>()?.into_iter().filter(patterns::is_telling).collect();
     ensure!(kept.len() >= 30, "{backend}: an expanded key of {} words", kept.len());
     Ok(Sought::of(patterns::of_key("key", key), kept))
