@@ -1,5 +1,6 @@
 //! The settings of a service, and what they are unless set.
 
+use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -10,12 +11,16 @@ use crate::counters::Counters;
 use crate::kms::Kms;
 use crate::log::Names;
 use crate::refresh::Refresher;
+use crate::scope::{Principals, Scope, Scoped};
 use crate::service::{DEFAULT_KEY_ALIAS, Inner, Service};
 use crate::store::KeyStore;
+use crate::sync::StaticU64;
+use crate::sync::atomic::AtomicBool;
+use crate::timing::Timing;
 use crate::watched::Watched;
+use crate::{Error, Result};
 
 /// A [`Service`] with settings of its own.
-#[derive(Debug)]
 pub struct ServiceBuilder {
     kms: Arc<dyn Kms>,
     store: Arc<dyn KeyStore>,
@@ -26,6 +31,10 @@ pub struct ServiceBuilder {
     refresh_every: Duration,
     refresh_within: Duration,
     names_in_log: bool,
+    jitter: Option<Duration>,
+    outage_grace: Duration,
+    scope: Scope,
+    principals: Option<Arc<Principals>>,
 }
 
 impl ServiceBuilder {
@@ -40,6 +49,10 @@ impl ServiceBuilder {
             refresh_every: REFRESH_EVERY,
             refresh_within: REFRESH_WITHIN,
             names_in_log: false,
+            jitter: None,
+            outage_grace: Duration::ZERO,
+            scope: Scope::default(),
+            principals: None,
         }
     }
 
@@ -88,11 +101,54 @@ impl ServiceBuilder {
         self
     }
 
+    /// How much earlier the first refresh of a permission may be due than [`refresh`](Self::refresh) says, so that
+    /// connections that were opened at once do not call the KMS at once from then on. A tenth of `every` unless set; at
+    /// most half of it. No refresh is ever due later for that, and no hour has more calls.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: Duration) -> Self {
+        self.jitter = Some(jitter);
+        self
+    }
+
+    /// How much longer than 330 s a table with traffic goes on with its old keys while the KMS *fails*: cannot be reached,
+    /// throttles, has an internal error. None unless set. A KMS that says no ends it at once. A table without traffic has
+    /// none: it ends 330 s after the KMS was last asked.
+    ///
+    /// It is a choice: with it, somebody who can keep this process from reaching the KMS can keep a permission that was
+    /// taken away alive for this long.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] above 12 hours.
+    pub fn outage_grace(mut self, grace: Duration) -> Result<Self> {
+        if grace > LONGEST_GRACE {
+            return Err(Error::InvalidSetting { setting: "outage_grace", range: "0 to 12 hours" });
+        }
+        self.outage_grace = grace;
+        Ok(self)
+    }
+
+    /// Who shares a permission. [`Scope::Connection`] unless set: nobody.
+    #[must_use]
+    pub const fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// How each principal asks the KMS to unwrap a table's key: with credentials of its own, so that the KMS decides by
+    /// who it is. It is called with the name given to [`Service::connect_as`] for each new permission. Unless set, all ask
+    /// as the service does. Tables are created by the service in any case.
+    #[must_use]
+    pub fn principals(mut self, kms_of: impl Fn(&str) -> Arc<dyn Kms> + Send + Sync + 'static) -> Self {
+        self.principals = Some(Arc::new(kms_of));
+        self
+    }
+
     /// The service.
     #[must_use]
     pub fn build(self) -> Service {
         let tally = Arc::new(PerProcess::new());
         let kms = Watched::new(self.kms, Arc::clone(&self.clock), Arc::clone(&tally));
+        let every = self.refresh_every;
         Service {
             inner: Arc::new(Inner {
                 refresher: Refresher::new(Arc::clone(&self.clock)),
@@ -101,10 +157,18 @@ impl ServiceBuilder {
                 clock: self.clock,
                 subscriber: self.subscriber,
                 default_key: self.default_key,
-                require_default_key: self.require_default_key,
-                refresh_every: self.refresh_every,
-                refresh_within: self.refresh_within,
+                timing: Timing {
+                    every,
+                    within: self.refresh_within,
+                    grace: self.outage_grace,
+                    jitter: self.jitter.unwrap_or(every / 10).min(every / 2),
+                    spread: StaticU64::new(0),
+                },
+                scoped: Scoped::new(self.scope, self.principals),
+                locked: AtomicBool::new(false),
                 live: PerProcess::new(),
+                inaccessible: PerProcess::new(),
+                require_default_key: self.require_default_key,
                 names: Names::new(self.names_in_log),
                 counters: Counters::new(),
                 tally,
@@ -115,6 +179,13 @@ impl ServiceBuilder {
     }
 }
 
+impl fmt::Debug for ServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServiceBuilder({:?}, {:?})", self.kms, self.store)
+    }
+}
+
 const REFRESH_EVERY: Duration = Duration::from_secs(300);
 const REFRESH_WITHIN: Duration = Duration::from_secs(30);
 const SUBSCRIBER: &str = "default";
+const LONGEST_GRACE: Duration = Duration::from_secs(12 * 3600);

@@ -1,27 +1,37 @@
-//! A permission: one connection's leave to use one table's keys, a snapshot of them, and the deadline.
+//! A permission: the leave to use one table's keys, a snapshot of them, and how long it lasts. Who has it is its scope.
 //!
 //! ```text
-//!             with_keys: one atomic read                      no keys: wait for one refresh, shared by all
-//! operation ------------------------------> snapshot <--------------------------------- refresh.rs
-//!     | first one after 300 s: rings              ^ wiped at 330 s, or at a definite no, by the timer
-//!     +------------------------------> timer -----+
+//! 0 s         270..300 s                330 s                                  330 s + outage_grace
+//! | live      | due: with traffic, a    | wiped by the timer. With a grace,    | wiped
+//! |           | refresh by a worker     | while the KMS fails but says no no:  |
+//! |           |                         | the old keys, with traffic           |
 //! ```
+//!
+//! A definite no locks at once, at any time. A locked permission is asked for again in pauses that grow: in the background
+//! while there is traffic, which fails meanwhile without waiting; else by the next operation, which waits.
 //!
 //! `active` is a flag that operations test before they set it. The timer clears it once, when a refresh is due; the
 //! operation that sets it again is the traffic that the refresh waits for. So an idle connection makes no call.
 
+mod deadline;
+
 use core::fmt;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
+use std::panic::catch_unwind;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::Guard;
 use tablecrypt_os::{PerProcess, fork_generation};
 
+use crate::access::Access;
 use crate::counters::Counters;
 use crate::keys::Keys;
+use crate::kms::Kms;
 use crate::log::{event, span};
 use crate::metrics::Event;
+use crate::scope::Sharers;
 use crate::service::Inner;
 #[cfg(shuttle)]
 use crate::sync::Planted;
@@ -32,21 +42,27 @@ use crate::{Error, Result};
 
 /// The first pause before the KMS is asked again after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest such pause while the table is locked. While keys live it is a sixth of the time that a refresh has, so
-/// that a KMS that comes back before the deadline is found.
+/// The longest such pause while the table is locked or on grace. Before its deadline it is a sixth of the time that a
+/// refresh has, so that a KMS that comes back before the deadline is found.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Permission {
     service: Arc<Inner>,
+    /// The KMS, as whoever has the permission may use it.
+    kms: Arc<dyn Kms>,
     table: String,
+    /// Who shares it, under a scope that shares.
+    sharers: Option<Sharers>,
     /// The live keys, while there is a permission.
     keys: Swap<Keys>,
-    /// Whether there was an operation since a refresh became due.
+    /// Whether there was an operation since a refresh became due, or since a failure that locked.
     active: AtomicBool,
     /// The process that has the live keys, and whose timer watches this permission.
     generation: AtomicU64,
-    /// Set once, and then for every process that is forked.
-    closed: AtomicBool,
+    /// Connections that have it and are not closed.
+    holders: AtomicU64,
+    /// Whether it was locked by hand. A forked child finds this as it was.
+    locked: AtomicBool,
     /// A forked child begins with a new one: it knows of no refresh, no failure and no waiting thread.
     waiting: PerProcess<Waiting>,
 }
@@ -61,13 +77,22 @@ struct Waiting {
 struct State {
     /// Whether a refresh is under way; there is never a second one.
     in_flight: bool,
+    /// Whether that one is in the background after a failure, so that operations fail meanwhile and do not wait.
+    probing: bool,
     /// When the KMS call began that the live keys come from.
     refreshed: Duration,
+    /// When they are to be refreshed.
+    due: Duration,
     /// Whether the timer has cleared `active` since then.
-    due: bool,
+    cleared: bool,
+    /// When the last KMS call began, or was queued.
+    tried: Duration,
     failure: Option<Failure>,
-    /// Since when the KMS says a definite no.
+    /// Since when the key is known to be inaccessible, and since when old keys are used all the same.
     inaccessible_since: Option<SystemTime>,
+    grace_since: Option<SystemTime>,
+    /// When the timer looks next.
+    scheduled: Option<Duration>,
 }
 
 /// The KMS failed and has not answered well since.
@@ -80,26 +105,18 @@ struct Failure {
     pause: Duration,
 }
 
-/// What the timer is to do with a permission.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Due {
-    /// Nothing before this time.
-    Later(Duration),
-    /// Nothing before something else happens.
-    Nothing,
-    /// A refresh, on a thread that may block; and a look again at this time, the deadline, if it has not landed.
-    Refresh(Duration),
-}
-
 impl Permission {
-    pub(crate) fn new(service: &Arc<Inner>, table: &str) -> Arc<Self> {
+    pub(crate) fn new(service: &Arc<Inner>, kms: Arc<dyn Kms>, table: &str, sharers: Option<Sharers>) -> Arc<Self> {
         Arc::new(Self {
             service: Arc::clone(service),
+            kms,
             table: table.to_owned(),
+            sharers,
             keys: Swap::empty(),
             active: AtomicBool::new(true),
             generation: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
+            holders: AtomicU64::new(0),
+            locked: AtomicBool::new(false),
             waiting: PerProcess::new(),
         })
     }
@@ -108,73 +125,91 @@ impl Permission {
         &self.table
     }
 
-    /// Calls `f` with the live keys; waits for a refresh first if there are none.
+    pub(crate) const fn sharers(&self) -> Option<&Sharers> {
+        self.sharers.as_ref()
+    }
+
+    /// The live keys of this moment.
     #[inline]
-    pub(crate) fn with_keys<T>(self: &Arc<Self>, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
-        // Acquire: what `watch` did to the keys is seen.
-        if self.generation.load(Ordering::Acquire) != fork_generation() {
-            self.watch()?;
-        }
-        let mut snapshot = self.keys.load();
-        if snapshot.is_none() {
-            drop(snapshot);
-            snapshot = Guard::from_inner(Some(self.unlock()?));
-            self.service.tally.count(Event::Unlocked);
-        }
+    pub(crate) fn snapshot(&self) -> Guard<Option<Arc<Keys>>> {
+        self.keys.load()
+    }
+
+    /// Tells the timer of the first operation since a refresh became due.
+    #[inline]
+    pub(crate) fn note_traffic(self: &Arc<Self>) {
         if !self.active.load(Ordering::Relaxed) {
             self.wake();
         }
-        // `f` stands here once, so that it is inlined.
-        snapshot.as_ref().map_or(Err(Error::Closed), |keys| f(keys))
     }
 
-    /// The first operation since a refresh became due.
     #[cold]
-    fn wake(&self) {
+    fn wake(self: &Arc<Self>) {
         if !self.active.swap(true, Ordering::Relaxed) {
-            self.service.tally.count(Event::Stale);
-            self.service.refresher.ring();
+            self.count(Event::Stale);
+            self.service.refresher.ring(self);
         }
+    }
+
+    /// One connection more has it.
+    pub(crate) fn join(&self) {
+        self.holders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One connection less. After the last no key is left, and none lands any more.
+    pub(crate) fn leave(&self) {
+        let _state = self.state();
+        if self.holders.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.keys.store(None);
+        }
+        self.waiting.landed.notify_all();
     }
 
     /// Makes the permission this process's: at its first operation, and at the first after a fork. A child has none of
     /// its parent's threads and none of its keys, so it lets go of what they were, and asks the KMS for itself.
-    #[cold]
-    fn watch(self: &Arc<Self>) -> Result<()> {
+    pub(crate) fn watch(self: &Arc<Self>) -> Result<()> {
         let generation = fork_generation();
         let _state = self.state();
         if self.generation.load(Ordering::Relaxed) == generation {
             return Ok(());
         }
         self.keys.store(None);
+        // A child's connections share what it inherited, unless one of them came first.
+        self.service.scoped.share(self);
         // No key is used that no timer would wipe: if there is no thread to be had, the next operation tries again.
         let watched = self.service.refresher.watch(self);
         watched.map_err(|error| Error::io("the thread that watches deadlines", error))?;
-        self.generation.store(generation, Ordering::Release);
+        self.generation.store(generation, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Waits for one refresh, which all callers that come at once share.
+    /// Waits for one refresh, which all callers that come at once share; fails at once with what is known while the KMS
+    /// is not to be asked again yet, or is asked by a worker.
     #[cold]
-    fn unlock(&self) -> Result<Arc<Keys>> {
-        self.service.tally.count(Event::Miss);
+    pub(crate) fn ask(self: &Arc<Self>, access: &Access) -> Result<Arc<Keys>> {
+        self.count(Event::Miss);
         let mut state = self.state();
         loop {
-            if self.is_closed() {
+            if access.is_closed() {
                 return Err(Error::Closed);
+            }
+            if self.is_locked() {
+                return Err(Error::Locked);
             }
             if let Some(keys) = self.keys.load_full() {
                 return Ok(keys);
             }
             if let Some(failure) = &state.failure
-                && self.service.clock.now() < failure.retry
+                && (state.probing || self.service.clock.now() < failure.retry)
             {
+                // Traffic: a worker asks when the pause is over.
+                self.active.store(true, Ordering::Relaxed);
                 return Err(failure.error.clone());
             }
             if !state.in_flight {
                 break;
             }
-            self.service.tally.count(Event::Wait);
+            self.count(Event::Wait);
             state = self.waiting.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         #[cfg(shuttle)]
@@ -182,108 +217,134 @@ impl Permission {
             drop(state);
             state = self.state();
         }
-        state.in_flight = true;
+        (state.in_flight, state.tried) = (true, self.service.clock.now());
         drop(state);
         self.refresh()
     }
 
     /// Asks the KMS, and lands what it says. The caller has set `in_flight`; no lock is held over the call.
-    pub(crate) fn refresh(&self) -> Result<Arc<Keys>> {
+    pub(crate) fn refresh(self: &Arc<Self>) -> Result<Arc<Keys>> {
         let _landing = Landing(self);
         span!("refresh", table = %self.service.names.of(&self.table));
         let (began, date) = (self.service.clock.now(), self.service.clock.date());
-        let answer = self.service.unwrap_table(&self.table);
+        let answer = self.unwrap();
         let mut state = self.state();
         #[cfg(shuttle)]
-        let is_planted = Planted::LandsAfterClose.is_planted();
+        let (lands_closed, lands_locked) =
+            (Planted::LandsAfterClose.is_planted(), Planted::LandsAfterLock.is_planted());
         #[cfg(not(shuttle))]
-        let is_planted = false;
-        if self.is_closed() && !is_planted {
+        let (lands_closed, lands_locked) = (false, false);
+        if self.holders.load(Ordering::Relaxed) == 0 && !lands_closed {
             return Err(Error::Closed);
+        }
+        if self.is_locked() && !lands_locked {
+            return Err(Error::Locked);
         }
         match answer {
             Ok(keys) => {
-                (state.refreshed, state.due) = (began, false);
-                (state.failure, state.inaccessible_since) = (None, None);
-                self.active.store(true, Ordering::Relaxed);
-                self.keys.store(Some(Arc::clone(&keys)));
-                event!(debug, table = %self.service.names.of(&self.table), "the KMS permits the table's key");
+                self.land(&mut state, began, &keys);
                 Ok(keys)
             }
-            Err(refusal) => {
-                let before = state.failure.take();
-                let since = before.as_ref().map_or(date, |failure| failure.since);
-                let error = refusal.unwrap_or(Error::KeyUnavailable { since });
-                if !matches!(error, Error::KeyUnavailable { .. } | Error::Io { .. }) {
-                    // A definite no: locked at once.
-                    self.keys.store(None);
-                    state.inaccessible_since.get_or_insert(date);
-                }
-                let is_locked = self.keys.load().is_none();
-                let longest = if is_locked { LONGEST_PAUSE } else { self.service.refresh_within / 6 };
-                let pause = before.map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(longest));
-                let retry = self.service.clock.now() + pause;
-                event!(
-                    warn,
-                    table = %self.service.names.of(&self.table),
-                    error = %self.service.names.error(&error),
-                    "the table's key was not refreshed"
-                );
-                state.failure = Some(Failure { error: error.clone(), since, retry, pause });
-                Err(error)
-            }
+            Err(refusal) => Err(self.fail(&mut state, date, refusal)),
         }
     }
 
-    /// What is due at `now`; wipes the keys when the deadline has passed. Called by the timer only.
-    pub(crate) fn tick(&self, now: Duration) -> Due {
-        let mut state = self.state();
-        if self.keys.load().is_none() {
-            return Due::Nothing;
+    /// What the KMS says. One that panics has failed, as one that cannot be reached has: it must not end a worker, nor be
+    /// a worse failure to one caller than to another.
+    fn unwrap(&self) -> Result<Arc<Keys>, Option<Error>> {
+        let answer = catch_unwind(AssertUnwindSafe(|| self.service.unwrap_table(&*self.kms, &self.table)));
+        answer.unwrap_or_else(|_| {
+            event!(error, table = %self.service.names.of(&self.table), "the KMS or the store of key files panicked");
+            Err(None)
+        })
+    }
+
+    fn land(&self, state: &mut State, began: Duration, keys: &Arc<Keys>) {
+        // Permissions that were cold may have come all at once; those that follow a refresh stay as far apart as they are.
+        let early = if self.keys.load().is_none() { self.service.timing.spread(began) } else { Duration::ZERO };
+        (state.refreshed, state.due, state.cleared) = (began, self.service.timing.due(began) - early, false);
+        (state.inaccessible_since, state.grace_since) = (None, None);
+        self.service.found_accessible(&self.table);
+        if state.failure.take().is_some() {
+            event!(info, table = %self.service.names.of(&self.table), "the KMS permits the table's key again");
+        } else {
+            event!(debug, table = %self.service.names.of(&self.table), "the KMS permits the table's key");
         }
-        let (due, deadline) = (state.refreshed + self.service.refresh_every, state.refreshed + self.service.deadline());
-        if now >= deadline {
+        self.active.store(true, Ordering::Relaxed);
+        self.keys.store(Some(Arc::clone(keys)));
+    }
+
+    fn fail(&self, state: &mut State, date: SystemTime, refusal: Option<Error>) -> Error {
+        let before = state.failure.take();
+        let since = before.as_ref().map_or(date, |failure| failure.since);
+        let error = refusal.unwrap_or(Error::KeyUnavailable { since });
+        let may_pass = match error {
+            Error::KeyUnavailable { .. } => true,
+            // The key file cannot be read, which is no outage of the KMS.
+            Error::Io { .. } => state.grace_since.is_none(),
+            _ => false,
+        };
+        event!(
+            warn,
+            table = %self.service.names.of(&self.table),
+            error = %self.service.names.error(&error),
+            "the table's key was not refreshed"
+        );
+        if !may_pass {
             self.keys.store(None);
-            event!(info, table = %self.service.names.of(&self.table), "the permission has run out; the table's keys are wiped");
-            return Due::Nothing;
         }
-        if now < due {
-            return Due::Later(due);
+        let is_locked = self.keys.load().is_none();
+        if is_locked {
+            self.found_inaccessible(state, date);
         }
-        if !state.due {
-            state.due = true;
+        let waits_for_traffic = is_locked || state.grace_since.is_some();
+        if waits_for_traffic {
             self.active.store(false, Ordering::Relaxed);
         }
-        if state.in_flight || !self.active.load(Ordering::Relaxed) {
-            return Due::Later(deadline);
-        }
-        match &state.failure {
-            Some(failure) if now < failure.retry => Due::Later(failure.retry.min(deadline)),
-            _ => {
-                state.in_flight = true;
-                Due::Refresh(deadline)
-            }
+        let longest = if waits_for_traffic { LONGEST_PAUSE } else { self.service.timing.within / 6 };
+        let pause = before.map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(longest));
+        let retry = self.service.clock.now() + pause;
+        state.failure = Some(Failure { error: error.clone(), since, retry, pause });
+        error
+    }
+
+    fn found_inaccessible(&self, state: &mut State, date: SystemTime) {
+        state.grace_since = None;
+        let since = *state.inaccessible_since.get_or_insert(date);
+        self.service.found_inaccessible(&self.table, since);
+    }
+
+    /// Locks it by hand.
+    pub(crate) fn lock(&self) {
+        self.locked.store(true, Ordering::Relaxed);
+        self.wipe();
+        event!(info, table = %self.service.names.of(&self.table), "the table is locked by hand");
+    }
+
+    /// Takes that back. The KMS is asked at the next operation, whatever it said before.
+    pub(crate) fn unlock(&self) {
+        let mut state = self.state();
+        self.locked.store(false, Ordering::Relaxed);
+        if let Some(failure) = &mut state.failure {
+            failure.retry = Duration::ZERO;
         }
     }
 
-    #[inline]
-    pub(crate) fn is_unlocked(&self) -> bool {
-        self.keys.load().is_some()
-    }
-
-    /// Ends the permission for good.
-    pub(crate) fn close(&self) {
-        let _state = self.state();
-        self.closed.store(true, Ordering::Relaxed);
+    /// No key is left; a refresh that is under way sees why when it lands.
+    pub(crate) fn wipe(&self) {
+        let mut state = self.state();
         self.keys.store(None);
+        state.grace_since = None;
         self.waiting.landed.notify_all();
     }
 
-    /// For how long the live keys have been due for a refresh while operations used them; None where there are no keys.
-    pub(crate) fn stale_for(&self, now: Duration) -> Option<Duration> {
-        let due = self.state().refreshed + self.service.refresh_every;
-        let stale = if self.active.load(Ordering::Relaxed) { now.saturating_sub(due) } else { Duration::ZERO };
-        self.is_unlocked().then_some(stale)
+    pub(crate) fn describe(&self) -> Result<TableDescription> {
+        let (inaccessible_since, grace_since) = {
+            let state = self.state();
+            (state.inaccessible_since, state.grace_since)
+        };
+        let description = self.service.describe_table(&self.table)?;
+        Ok(TableDescription { inaccessible_since, grace_since, locked: self.is_locked(), ..description })
     }
 
     /// Where operations are counted.
@@ -292,24 +353,29 @@ impl Permission {
         &self.service.counters
     }
 
-    pub(crate) fn permitted_for(&self) -> Option<Duration> {
-        let state = self.state();
-        let deadline = state.refreshed + self.service.deadline();
-        self.is_unlocked().then(|| deadline.saturating_sub(self.service.clock.now()))
+    pub(crate) fn count(&self, event: Event) {
+        self.service.tally.count(event);
     }
 
-    pub(crate) fn describe(&self) -> Result<TableDescription> {
-        let inaccessible_since = self.state().inaccessible_since;
-        Ok(TableDescription { inaccessible_since, ..self.service.describe_table(&self.table)? })
+    pub(crate) fn grace_since(&self) -> Option<SystemTime> {
+        self.state().grace_since
     }
 
-    /// Read and set under the lock of `state`, unless by the parent before a fork.
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+    /// Set before the keys are wiped under the lock of `state`: what lands after that sees it.
+    fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Relaxed) || self.service.locked.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.waiting.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permission {
+    fn drop(&mut self) {
+        if let Some(sharers) = &self.sharers {
+            self.service.scoped.forget(sharers);
+        }
     }
 }
 
@@ -319,17 +385,20 @@ impl fmt::Debug for Permission {
     }
 }
 
-/// Ends a refresh, however it ends: a KMS that panics must not leave everybody waiting.
-struct Landing<'a>(&'a Permission);
+/// Ends a refresh, however it ends.
+struct Landing<'a>(&'a Arc<Permission>);
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        self.0.state().in_flight = false;
+        {
+            let mut state = self.0.state();
+            (state.in_flight, state.probing) = (false, false);
+        }
         #[cfg(shuttle)]
         if Planted::LostWakeUp.is_planted() {
             return;
         }
         self.0.waiting.landed.notify_all();
-        self.0.service.refresher.ring();
+        self.0.service.refresher.ring(self.0);
     }
 }

@@ -24,6 +24,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A setting of the service is out of its range; the caller gives one within it.
+    #[error("the setting {setting} is out of its range: {range}")]
+    InvalidSetting {
+        /// Its name.
+        setting: &'static str,
+        /// What it may be.
+        range: &'static str,
+    },
     /// A file cannot be read or written; whoever owns the machine repairs that.
     #[error("{path}: {source}", path = path.display())]
     Io {
@@ -53,6 +61,9 @@ pub enum Error {
         /// The first failure of those that have not ended yet.
         since: SystemTime,
     },
+    /// The table, its connection or the service was locked by hand; who locked it unlocks it.
+    #[error("the table was locked by hand; unlock it where it was locked")]
+    Locked,
     /// The table has no structure of this name; the caller names one that its spec had.
     #[error("the table has no such structure: {name}")]
     NoSuchStructure {

@@ -8,7 +8,9 @@
 //!
 //! Service -> Connection -> Table -> Structure::{seal, open}                        what a caller meets
 //!                            |
-//!                        Permission   a snapshot of live keys, and its deadline    cache.rs
+//!                         Access      one connection's hold on a permission        access.rs
+//!                            |
+//!                        Permission   a snapshot of live keys, and its deadline    cache.rs  scope.rs  timing.rs
 //!                            ^
 //!                        refresh      one real KMS Decrypt every five minutes      refresh.rs
 //! ```
@@ -29,6 +31,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod batch;
 mod builder;
 mod cache;
@@ -48,12 +51,14 @@ mod metrics;
 mod models;
 mod record;
 mod refresh;
+mod scope;
 mod service;
 mod session;
 pub mod store;
 mod structure;
 mod sync;
 mod table;
+mod timing;
 mod watched;
 
 pub use batch::Item;
@@ -62,9 +67,10 @@ pub use connection::Connection;
 pub use error::Error;
 pub use metrics::{KmsCall, KmsCalls, Metrics};
 pub use record::OVERHEAD;
+pub use scope::Scope;
 pub use service::{DEFAULT_KEY_ALIAS, Service};
 pub use structure::Structure;
-pub use table::{KeyStatus, StructureName, Table, TableDescription, TableSpec};
+pub use table::{KeyStatus, SseType, StructureName, Table, TableDescription, TableSpec};
 pub use tablecrypt_core as core;
 pub use tablecrypt_os::{KeyBox, KeyMemory, KeyMemoryUse, MemoryKind, key_memory};
 

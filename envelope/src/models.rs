@@ -5,23 +5,21 @@
 //! Half of the schedules are random; the others change their preference a few times only (PCT, Burckhardt et al., ASPLOS
 //! 2010), which finds what needs a rare order of a few steps. The last tests are the controls: each plants a mistake.
 
+mod world;
+
 use core::time::Duration;
-use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 use tablecrypt_core::{Key, Xaes256Gcm};
 use tablecrypt_os::KeyBox;
 
-use crate::clock::VirtualClock;
-use crate::keys::boxed_key;
-use crate::kms::{EncryptionContext, FaultKms, GeneratedKey, KeyMetadata, KeyState, Kms, KmsError};
+use self::world::World;
+use crate::kms::KmsError;
 use crate::session::Writer;
-use crate::store::KeyStore;
 use crate::sync::{Mutex, Planted, thread};
-use crate::{Error, Service, Structure, TableSpec};
+use crate::{Error, Scope};
 
 #[test]
 fn callers_that_come_at_once_share_one_kms_call() {
@@ -90,7 +88,7 @@ fn closing_races_with_sealing_and_with_a_refresh_and_leaves_no_key() {
             sealer.join().unwrap();
         }
         world.clock.settle();
-        assert!(!base.is_unlocked(), "a refresh landed on a closed connection");
+        assert!(!world.has_keys(), "a refresh landed on a closed connection");
         assert!(matches!(base.seal(b"key", b"text"), Err(Error::Closed)));
         assert!(matches!(connection.open_table("flights"), Err(Error::Closed)));
     });
@@ -136,6 +134,106 @@ fn a_definite_no_wipes_the_keys_under_readers_that_end_well() {
         }
         world.clock.settle();
         assert!(!base.is_unlocked());
+    });
+}
+
+#[test]
+fn connections_that_share_a_permission_share_one_kms_call_and_the_last_to_close_leaves_no_key() {
+    explore("scope", || {
+        let world = Arc::new(World::with(|builder| builder.scope(Scope::Process)));
+        let before = world.kms.calls();
+        let clients = [(); 3].map(|()| {
+            let connection = Arc::new(world.service.connect());
+            let client = {
+                let connection = Arc::clone(&connection);
+                thread::spawn(move || connection.open_table("flights").unwrap().base().seal(b"key", b"text").unwrap())
+            };
+            (connection, client)
+        });
+        let connections = clients.map(|(connection, client)| {
+            client.join().unwrap();
+            connection
+        });
+        assert_eq!(world.kms.calls(), before + 1);
+
+        // A refresh is due. One closes, and another works.
+        world.clock.advance(Duration::from_secs(300));
+        let [first, second, third] = connections;
+        let base = second.open_table("flights").unwrap().base();
+        let sealer = {
+            let base = base.clone();
+            thread::spawn(move || base.seal(b"key", b"text").unwrap())
+        };
+        first.close();
+        third.close();
+        sealer.join().unwrap();
+        assert!(world.kms.calls() <= before + 2, "closing costs the others nothing");
+        let closer = thread::spawn(move || second.close());
+        match base.seal(b"key", b"text") {
+            Ok(_) => {}
+            Err(error) => assert!(matches!(error, Error::Closed), "{error}"),
+        }
+        closer.join().unwrap();
+        world.clock.settle();
+        assert!(!world.has_keys(), "the last has closed");
+    });
+}
+
+#[test]
+fn locking_by_hand_races_with_sealing_opening_and_a_refresh_and_leaves_no_key() {
+    explore("lock", || {
+        let world = Arc::new(World::new());
+        let (base, _) = world.open();
+        world.clock.advance(Duration::from_secs(300));
+        let refused = |error| assert!(matches!(error, Error::Locked), "{error}");
+        let sealer = {
+            let base = base.clone();
+            thread::spawn(move || base.seal(b"key", b"text").map_or_else(refused, drop))
+        };
+        // Its first look at the table may come before the lock or after it.
+        let opener = {
+            let service = world.service.clone();
+            thread::spawn(move || service.open_table("flights").map_or_else(refused, drop))
+        };
+        world.service.lock();
+        let is_refused = base.seal(b"key", b"text").is_err();
+        sealer.join().unwrap();
+        opener.join().unwrap();
+        world.clock.settle();
+        assert!(is_refused && !world.has_keys(), "a refresh landed on a locked table");
+        world.service.unlock();
+        base.seal(b"key", b"text").unwrap();
+    });
+}
+
+#[test]
+fn an_outage_grace_carries_traffic_until_a_definite_no_and_nobody_else() {
+    explore("grace", || {
+        let world = World::with(|builder| builder.outage_grace(Duration::from_secs(3600)).unwrap());
+        let (base, record) = world.open();
+        world.kms.fail(Some(KmsError::Unreachable));
+        let before = world.kms.calls();
+        let traffic = {
+            let (base, record) = (base.clone(), record.clone());
+            // Before a refresh is due, or as the traffic that sets it off, or on grace, or after the end.
+            thread::spawn(move || match base.open(b"key", &record) {
+                Ok(text) => assert_eq!(text, b"text"),
+                Err(error) => assert!(matches!(error, Error::KeyUnavailable { .. }), "{error}"),
+            })
+        };
+        world.clock.advance(Duration::from_secs(300));
+        world.clock.advance(Duration::from_secs(30));
+        let (is_unlocked, calls) = (base.is_unlocked(), world.kms.calls());
+        assert!(!is_unlocked || calls > before, "keys live on, and the KMS was not asked");
+        traffic.join().unwrap();
+        world.clock.settle();
+        // Whoever is on grace ends with the next answer.
+        world.kms.fail(Some(KmsError::Disabled));
+        world.clock.advance(Duration::from_secs(30));
+        let _ = base.open(b"key", &record);
+        world.clock.settle();
+        assert!(!world.has_keys());
+        assert!(base.open(b"key", &record).is_err());
     });
 }
 
@@ -190,6 +288,12 @@ fn planted_mistakes_are_found() {
     found(Planted::CheckThenAct, callers_that_come_at_once_share_one_kms_call);
     found(Planted::LostWakeUp, callers_that_come_at_once_share_one_kms_call);
     found(Planted::LandsAfterClose, closing_races_with_sealing_and_with_a_refresh_and_leaves_no_key);
+    found(Planted::LandsAfterLock, locking_by_hand_races_with_sealing_opening_and_a_refresh_and_leaves_no_key);
+    found(
+        Planted::SharedTwice,
+        connections_that_share_a_permission_share_one_kms_call_and_the_last_to_close_leaves_no_key,
+    );
+    found(Planted::EndlessGrace, an_outage_grace_carries_traffic_until_a_definite_no_and_nobody_else);
 }
 
 /// Runs a model under SCHEDULES schedules (2,000 unless set), half of them by each of the two schedulers.
@@ -204,92 +308,4 @@ fn explore(name: &str, model: impl Fn() + Copy + Send + Sync + 'static) {
     let preferring = Runner::new(PctScheduler::new(3, schedules / 2), config()).run(model);
     println!("threads: {name}: {} schedules", random + preferring);
     assert_eq!(random + preferring, schedules / 2 * 2);
-}
-
-/// A service on a virtual clock, whose KMS and store are in memory.
-struct World {
-    clock: Arc<VirtualClock>,
-    kms: Arc<FaultKms>,
-    service: Service,
-}
-
-impl World {
-    fn new() -> Self {
-        let clock = Arc::new(VirtualClock::default());
-        let kms = Arc::new(FaultKms::new(Arc::new(MemoryKms), clock.clone()));
-        let store = Arc::new(MemoryStore::default());
-        let service = Service::builder(kms.clone(), store).clock(clock.clone()).build();
-        service.create_table(&TableSpec::new("flights")).unwrap();
-        Self { clock, kms, service }
-    }
-
-    fn open(&self) -> (Structure, Vec<u8>) {
-        let base = self.service.open_table("flights").unwrap().base();
-        let record = base.seal(b"key", b"text").unwrap();
-        (base, record)
-    }
-}
-
-/// One key for everything.
-#[derive(Debug)]
-struct MemoryKms;
-
-impl MemoryKms {
-    fn key() -> Result<KeyBox<Key>, KmsError> {
-        boxed_key(|key| {
-            key.fill(7);
-            Ok(())
-        })
-    }
-}
-
-impl Kms for MemoryKms {
-    fn ensure_key(&self, alias: &str, description: &str) -> Result<KeyMetadata, KmsError> {
-        let (arn, id, description) = (alias.to_owned(), alias.to_owned(), description.to_owned());
-        Ok(KeyMetadata { arn, id, state: KeyState::Enabled, description })
-    }
-
-    fn describe_key(&self, key: &str) -> Result<KeyMetadata, KmsError> {
-        self.ensure_key(key, "")
-    }
-
-    fn generate_data_key(&self, key: &str, _: &EncryptionContext) -> Result<GeneratedKey, KmsError> {
-        Ok(GeneratedKey { kms_key: key.to_owned(), key: Self::key()?, wrapped: b"wrapped".to_vec() })
-    }
-
-    fn decrypt(&self, _: &str, _: &[u8], _: &EncryptionContext) -> Result<KeyBox<Key>, KmsError> {
-        thread::yield_now();
-        Self::key()
-    }
-
-    fn re_encrypt(&self, _: &str, _: &[u8], _: &EncryptionContext, _: &str) -> Result<(String, Vec<u8>), KmsError> {
-        Err(KmsError::Invalid)
-    }
-}
-
-/// The key file of the one table.
-#[derive(Debug, Default)]
-struct MemoryStore(Mutex<Option<Vec<u8>>>);
-
-impl KeyStore for MemoryStore {
-    fn read(&self, _: &str) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
-    }
-
-    fn create(&self, _: &str, file: &[u8]) -> io::Result<()> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.to_vec());
-        Ok(())
-    }
-
-    fn replace(&self, table: &str, _: &[u8], file: &[u8]) -> io::Result<()> {
-        self.create(table, file)
-    }
-
-    fn tables(&self) -> io::Result<Vec<String>> {
-        Ok(vec!["flights".to_owned()])
-    }
-
-    fn path(&self, table: &str) -> PathBuf {
-        table.into()
-    }
 }

@@ -2,24 +2,29 @@
 //!
 //! ```text
 //! timer     one thread; sleeps until the next permission is due, wipes those past their deadline, never blocks
-//! workers   a few threads; each makes one KMS call at a time, so that a slow KMS delays no deadline
+//! workers   each makes one KMS call at a time, so that a slow KMS delays no deadline; another one is started when all
+//!           are at a call, up to a limit
 //! ```
 //!
-//! Both start with the first permission and end with the service. After a fork the child starts its own.
+//! The timer looks at the permissions that rang and at those whose time has come, and at no others: it does not matter how
+//! many there are. The threads start with the first permission and end with the service. After a fork the child starts its
+//! own.
 
+use core::cmp::Ordering;
+use core::mem;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BinaryHeap, VecDeque};
 use std::io;
 use std::sync::{Arc, PoisonError, Weak};
 
 use tablecrypt_os::PerProcess;
 
-use crate::cache::{Due, Permission};
+use crate::cache::Permission;
 use crate::clock::{Alarm, Clock};
 use crate::sync::{Mutex, MutexGuard, thread};
 
 /// KMS calls under way at once in the background, for all tables and connections of a service.
-const WORKERS: usize = 4;
+const WORKERS: usize = 32;
 
 /// The timer and the workers of a service.
 #[derive(Debug)]
@@ -34,15 +39,21 @@ pub(crate) struct Refresher {
 struct Shared {
     clock: Arc<dyn Clock>,
     timer: Alarm,
-    workers: [Alarm; WORKERS],
     queues: Mutex<Queues>,
 }
 
 #[derive(Debug, Default)]
 struct Queues {
     stopped: bool,
+    /// All permissions; those that are gone are taken out when they are half of the list.
     watched: Vec<Weak<Permission>>,
+    kept: usize,
+    /// Those that the timer is to look at now.
+    rung: Vec<Weak<Permission>>,
     to_refresh: VecDeque<Arc<Permission>>,
+    workers: usize,
+    /// Workers that wait for work.
+    idle: Vec<Arc<Alarm>>,
 }
 
 impl Refresher {
@@ -56,8 +67,12 @@ impl Refresher {
     /// What the system says when it gives no thread.
     pub(crate) fn watch(&self, permission: &Arc<Permission>) -> io::Result<()> {
         let shared = self.started()?;
-        shared.queues().watched.push(Arc::downgrade(permission));
-        shared.clock.ring(&shared.timer);
+        let mut queues = shared.queues();
+        if queues.watched.len() > 2 * queues.kept + 8 {
+            queues.watched.retain(|permission| permission.strong_count() > 0);
+            queues.kept = queues.watched.len();
+        }
+        queues.watched.push(Arc::downgrade(permission));
         Ok(())
     }
 
@@ -67,9 +82,10 @@ impl Refresher {
         shared.map_or_else(Vec::new, |shared| shared.queues().watched.iter().filter_map(Weak::upgrade).collect())
     }
 
-    /// Has the timer look at all permissions.
-    pub(crate) fn ring(&self) {
+    /// Has the timer look at a permission.
+    pub(crate) fn ring(&self, permission: &Arc<Permission>) {
         if let Some(shared) = &*self.shared() {
+            shared.queues().rung.push(Arc::downgrade(permission));
             shared.clock.ring(&shared.timer);
         }
     }
@@ -80,12 +96,8 @@ impl Refresher {
         match &*slot {
             Some(shared) => Ok(Arc::clone(shared)),
             None => {
-                let shared = Arc::new(Shared {
-                    clock: Arc::clone(&self.clock),
-                    timer: self.clock.alarm(),
-                    workers: [(); WORKERS].map(|()| self.clock.alarm()),
-                    queues: Mutex::default(),
-                });
+                let timer = self.clock.alarm();
+                let shared = Arc::new(Shared { clock: Arc::clone(&self.clock), timer, queues: Mutex::default() });
                 shared.start().inspect_err(|_| shared.stop())?;
                 *slot = Some(Arc::clone(&shared));
                 Ok(shared)
@@ -108,78 +120,143 @@ impl Drop for Refresher {
 
 impl Shared {
     fn start(self: &Arc<Self>) -> io::Result<()> {
-        // Rung before they run, so that a virtual clock waits for threads that have not come so far yet.
-        self.ring_all();
+        self.start_worker()?;
+        // Rung before it runs, so that a virtual clock waits for a thread that has not come so far yet.
+        self.clock.ring(&self.timer);
         let shared = Arc::clone(self);
         thread::Builder::new().name("tablecrypt-timer".to_owned()).spawn(move || shared.run_timer())?;
-        for worker in 0..WORKERS {
-            let shared = Arc::clone(self);
-            let name = format!("tablecrypt-kms-{worker}");
-            thread::Builder::new().name(name).spawn(move || shared.run_worker(&shared.workers[worker]))?;
+        Ok(())
+    }
+
+    fn start_worker(self: &Arc<Self>) -> io::Result<()> {
+        let number = self.queues().workers;
+        if number == WORKERS {
+            return Ok(());
         }
+        let (shared, alarm) = (Arc::clone(self), Arc::new(self.clock.alarm()));
+        self.clock.ring(&alarm);
+        let run = {
+            let alarm = Arc::clone(&alarm);
+            move || shared.run_worker(&alarm)
+        };
+        let started = thread::Builder::new().name(format!("tablecrypt-kms-{number}")).spawn(run);
+        started.inspect_err(|_| self.clock.retire(&alarm))?;
+        self.queues().workers += 1;
         Ok(())
     }
 
     /// Ends the threads, each when it has done what it is at.
     fn stop(&self) {
-        self.queues().stopped = true;
-        self.ring_all();
-    }
-
-    fn ring_all(&self) {
+        let idle = {
+            let mut queues = self.queues();
+            queues.stopped = true;
+            mem::take(&mut queues.idle)
+        };
         self.clock.ring(&self.timer);
-        self.workers.iter().for_each(|worker| self.clock.ring(worker));
+        idle.iter().for_each(|worker| self.clock.ring(worker));
     }
 
-    fn run_timer(&self) {
+    fn run_timer(self: Arc<Self>) {
+        let mut schedule = BinaryHeap::new();
         loop {
-            let watched = {
+            let rung = {
                 let mut queues = self.queues();
                 if queues.stopped {
                     break;
                 }
-                queues.watched.retain(|permission| permission.strong_count() > 0);
-                queues.watched.clone()
+                mem::take(&mut queues.rung)
             };
-            let next = watched.iter().filter_map(Weak::upgrade).filter_map(|permission| self.tick(permission)).min();
-            self.clock.wait(&self.timer, next);
+            rung.into_iter().for_each(|permission| self.tick(permission, &mut schedule));
+            while let Some(next) = schedule.peek()
+                && next.time <= self.clock.now()
+            {
+                if let Some(next) = schedule.pop() {
+                    self.tick(next.permission, &mut schedule);
+                }
+            }
+            self.clock.wait(&self.timer, schedule.peek().map(|next| next.time));
         }
         self.clock.retire(&self.timer);
     }
 
-    /// Does what is due for one permission, and says when to look again.
-    fn tick(&self, permission: Arc<Permission>) -> Option<Duration> {
-        match permission.tick(self.clock.now()) {
-            Due::Later(time) => Some(time),
-            Due::Nothing => None,
-            Due::Refresh(deadline) => {
-                self.queues().to_refresh.push_back(permission);
-                self.workers.iter().for_each(|worker| self.clock.ring(worker));
-                // The landing rings, and what is due then is seen then; the deadline does not wait for that.
-                Some(deadline)
-            }
+    /// Does what is due for one permission, and schedules when to look again.
+    fn tick(self: &Arc<Self>, permission: Weak<Permission>, schedule: &mut BinaryHeap<Scheduled>) {
+        let Some(watched) = permission.upgrade() else { return };
+        let due = watched.tick(self.clock.now());
+        if let Some(time) = due.look {
+            schedule.push(Scheduled { time, permission });
+        }
+        if due.refresh {
+            self.queue(watched);
         }
     }
 
-    fn run_worker(&self, alarm: &Alarm) {
+    fn queue(self: &Arc<Self>, permission: Arc<Permission>) {
+        let idle = {
+            let mut queues = self.queues();
+            queues.to_refresh.push_back(permission);
+            queues.idle.pop()
+        };
+        match idle {
+            Some(worker) => self.clock.ring(&worker),
+            // All are at a call. If the system gives no thread, one of them comes to this one later.
+            None => drop(self.start_worker()),
+        }
+    }
+
+    fn run_worker(&self, alarm: &Arc<Alarm>) {
         loop {
-            let next = {
-                let mut queues = self.queues();
-                if queues.stopped {
-                    break;
+            // Takes the ring that it was started or woken with: who rang has taken it off the list of the idle.
+            self.clock.wait(alarm, None);
+            loop {
+                let next = {
+                    let mut queues = self.queues();
+                    if queues.stopped {
+                        drop(queues);
+                        return self.clock.retire(alarm);
+                    }
+                    let next = queues.to_refresh.pop_front();
+                    if next.is_none() {
+                        queues.idle.push(Arc::clone(alarm));
+                    }
+                    next
+                };
+                match next {
+                    // Its error is kept in the permission and told to whoever asks there.
+                    Some(permission) => drop(permission.refresh()),
+                    None => break,
                 }
-                queues.to_refresh.pop_front()
-            };
-            match next {
-                // Its error is kept in the permission and told to whoever asks there.
-                Some(permission) => drop(permission.refresh()),
-                None => self.clock.wait(alarm, None),
             }
         }
-        self.clock.retire(alarm);
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// When the timer looks at a permission; the earliest is the greatest.
+struct Scheduled {
+    time: Duration,
+    permission: Weak<Permission>,
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.time.cmp(&self.time)
+    }
+}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.time == other.time
+    }
+}
+
+impl Eq for Scheduled {}

@@ -1,10 +1,10 @@
 //! The front door: a KMS, a store of key files and a clock, from which tables are created and connections made.
 
-use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, Weak};
+use std::time::SystemTime;
 
 use tablecrypt_os::PerProcess;
 use uuid::Uuid;
@@ -20,9 +20,12 @@ use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
 use crate::log::{Names, span};
 use crate::metrics::Tally;
 use crate::refresh::Refresher;
+use crate::scope::Scoped;
 use crate::store::{FolderStore, KeyStore};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-use crate::table::{KeyStatus, Table, TableDescription, TableSpec, check_name};
+use crate::table::{KeyStatus, SseType, Table, TableDescription, TableSpec, check_name};
+use crate::timing::Timing;
 use crate::{Error, Result};
 
 /// The alias of the service default key: the KMS key of every table that names none.
@@ -85,7 +88,28 @@ impl Service {
     /// A new client connection. It costs nothing before it opens a table.
     #[must_use]
     pub fn connect(&self) -> Connection {
-        Connection::new(Arc::clone(&self.inner))
+        Connection::new(Arc::clone(&self.inner), None)
+    }
+
+    /// A new client connection of somebody: of a user or a role, by a name that the caller has authenticated. By
+    /// [`Scope`](crate::Scope) it shares the permissions of that principal; with
+    /// [`principals`](ServiceBuilder::principals) the KMS is asked as that principal.
+    #[must_use]
+    pub fn connect_as(&self, principal: &str) -> Connection {
+        Connection::new(Arc::clone(&self.inner), Some(principal.into()))
+    }
+
+    /// Locks all tables of all connections of this service and its clones: no key of theirs is left in this process when
+    /// this returns but those of operations that run at this moment, and every other operation fails with
+    /// [`Error::Locked`] until [`Service::unlock`]. Tables can be created and described.
+    pub fn lock(&self) {
+        self.inner.locked.store(true, Ordering::SeqCst);
+        self.inner.refresher.permissions().iter().for_each(|permission| permission.wipe());
+    }
+
+    /// Takes back [`Service::lock`]; what was locked by itself stays locked. The next operation on each table asks the KMS.
+    pub fn unlock(&self) {
+        self.inner.locked.store(false, Ordering::SeqCst);
     }
 
     /// Opens a table over a connection of its own.
@@ -96,14 +120,24 @@ impl Service {
         self.connect().open_table(table)
     }
 
-    /// What a table's key file says, without asking the KMS; so nothing proves yet that nobody changed it.
+    /// What a table's key file says, without asking the KMS; so nothing proves yet that nobody changed it. And what this
+    /// service knows of its KMS key: what the last answer to any connection was, and since when the first of them is on an
+    /// outage grace. [`Table::describe`] says it of one connection.
     ///
     /// # Errors
     /// [`Error::NoSuchTable`], [`Error::InvalidName`], [`Error::KeyFileCorrupt`], [`Error::UnknownVersion`],
     /// [`Error::Io`].
     pub fn describe_table(&self, table: &str) -> Result<TableDescription> {
         check_name(table)?;
-        self.inner.describe_table(table)
+        let description = self.inner.describe_table(table)?;
+        let watched = self.inner.refresher.permissions();
+        let of_table = watched.iter().filter(|permission| permission.table() == table);
+        Ok(TableDescription {
+            inaccessible_since: self.inner.inaccessible().get(table).copied(),
+            grace_since: of_table.filter_map(|permission| permission.grace_since()).min(),
+            locked: self.inner.locked.load(Ordering::Relaxed),
+            ..description
+        })
     }
 
     /// The names of all tables, sorted.
@@ -124,11 +158,15 @@ pub(crate) struct Inner {
     pub(crate) subscriber: String,
     pub(crate) default_key: String,
     pub(crate) require_default_key: bool,
-    pub(crate) refresh_every: Duration,
-    pub(crate) refresh_within: Duration,
+    pub(crate) timing: Timing,
     pub(crate) refresher: Refresher,
+    pub(crate) scoped: Scoped,
+    /// Whether all of it was locked by hand.
+    pub(crate) locked: AtomicBool,
     /// Live keys by table, so that the permissions of one table share them. They are the permissions' to keep alive.
     pub(crate) live: PerProcess<Mutex<HashMap<String, Weak<Keys>>>>,
+    /// Tables whose KMS key was found inaccessible, and not accessible since then.
+    pub(crate) inaccessible: PerProcess<Mutex<HashMap<String, SystemTime>>>,
     pub(crate) names: Names,
     pub(crate) counters: Counters,
     pub(crate) tally: Arc<PerProcess<Tally>>,
@@ -137,11 +175,6 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// When the keys are wiped, after the last refresh.
-    pub(crate) fn deadline(&self) -> Duration {
-        self.refresh_every + self.refresh_within
-    }
-
     fn default_key(&self) -> Result<String> {
         let alias = &self.default_key;
         let key = if self.require_default_key {
@@ -205,15 +238,14 @@ impl Inner {
     }
 
     /// One KMS call: a table's live keys, or why not. None instead of an error if it may pass by itself.
-    pub(crate) fn unwrap_table(&self, table: &str) -> Result<Arc<Keys>, Option<Error>> {
+    pub(crate) fn unwrap_table(&self, kms: &dyn Kms, table: &str) -> Result<Arc<Keys>, Option<Error>> {
         let path = || self.store.path(table);
         let corrupt = || Error::KeyFileCorrupt { path: path() };
         let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
         let parsed = KeyFile::parse(&bytes)?.ok_or_else(corrupt)?;
         self.names.note(table, &parsed.file.table_id);
         let context = EncryptionContext::of_table(table, &self.subscriber);
-        let root = self
-            .kms
+        let root = kms
             .decrypt(&parsed.file.kms_key, &parsed.file.root_key, &context)
             .map_err(|error| Error::from_kms(error, path))?;
         let root = RootKey::new(&root)?;
@@ -244,6 +276,20 @@ impl Inner {
         self.live().values().filter_map(Weak::upgrade).map(|keys| keys.generations() as u64).sum()
     }
 
+    /// A connection was refused a table's key, or its deadline passed without an answer.
+    pub(crate) fn found_inaccessible(&self, table: &str, since: SystemTime) {
+        self.inaccessible().entry(table.to_owned()).or_insert(since);
+    }
+
+    /// A connection was given the key.
+    pub(crate) fn found_accessible(&self, table: &str) {
+        self.inaccessible().remove(table);
+    }
+
+    fn inaccessible(&self) -> MutexGuard<'_, HashMap<String, SystemTime>> {
+        self.inaccessible.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read(&self, table: &str) -> Result<Option<Vec<u8>>> {
         self.store.read(table).map_err(|error| Error::io(self.store.path(table), error))
     }
@@ -265,8 +311,11 @@ fn describe(file: KeyFile) -> TableDescription {
         table_id: hex::encode(file.table_id),
         created: file.created.0,
         status: KeyStatus::Enabled,
+        sse_type: SseType::Kms,
         kms_key: file.kms_key,
         inaccessible_since: None,
+        grace_since: None,
+        locked: false,
         structures: file.structures.into_iter().map(|structure| structure.name).collect(),
     }
 }

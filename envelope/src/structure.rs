@@ -3,8 +3,8 @@
 use core::fmt;
 use std::sync::Arc;
 
+use crate::access::Access;
 use crate::batch::{self, Item, MESSAGES};
-use crate::cache::Permission;
 use crate::counters::Count;
 use crate::keys::StructureKeys;
 use crate::record::{self, OVERHEAD, TEXT_AT};
@@ -16,17 +16,17 @@ use crate::{Error, Result};
 /// stored, and the record opens with the same context only. Records of another structure or table do not open here.
 ///
 /// Any call gives one of [`Error::AccessDenied`], [`Error::Closed`], [`Error::KeyDisabled`], [`Error::KeyNotFound`],
-/// [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`], and then waited for the KMS, if the keys are locked. Sealing
-/// and opening give further what their sections name.
+/// [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`], [`Error::Locked`] if the keys are locked, and may have waited
+/// for the KMS then. Sealing and opening give further what their sections name.
 #[derive(Clone)]
 pub struct Structure {
-    permission: Arc<Permission>,
+    access: Arc<Access>,
     id: u32,
 }
 
 impl Structure {
-    pub(crate) fn new(permission: Arc<Permission>, id: u32) -> Self {
-        Self { permission, id }
+    pub(crate) fn new(access: Arc<Access>, id: u32) -> Self {
+        Self { access, id }
     }
 
     /// Seals `text` into a new record, [`OVERHEAD`] bytes longer.
@@ -137,7 +137,7 @@ impl Structure {
     #[inline]
     #[must_use]
     pub fn is_unlocked(&self) -> bool {
-        self.permission.is_unlocked()
+        self.access.is_unlocked()
     }
 
     /// Each batch into new buffers, made when it is its turn.
@@ -185,7 +185,7 @@ impl Structure {
     fn count_batch(&self, items: &[Item<'_>], (records, bytes): (Count, Count), overhead: usize) {
         let done = items.iter().filter_map(|item| item.written.as_ref().ok());
         let (done, text) = done.fold((0, 0), |(done, text), written| (done + 1, text + (written - overhead)));
-        let shard = self.permission.counters().shard();
+        let shard = self.access.permission().counters().shard();
         shard.add(records, done);
         shard.add(bytes, text);
         shard.add(Count::Refused, items.len() - done);
@@ -206,7 +206,7 @@ impl Structure {
 
     #[inline]
     fn count(&self, (records, bytes): (Count, Count), length: usize, done: Result<()>) -> Result<()> {
-        let shard = self.permission.counters().shard();
+        let shard = self.access.permission().counters().shard();
         if done.is_ok() {
             shard.add(records, 1);
             shard.add(bytes, length);
@@ -218,7 +218,7 @@ impl Structure {
 
     #[inline]
     fn with_keys<T>(&self, f: impl FnOnce(&StructureKeys) -> Result<T>) -> Result<T> {
-        self.permission.with_keys(|keys| match keys.structure(self.id) {
+        self.access.with_keys(|keys| match keys.structure(self.id) {
             Some(structure) => f(structure),
             None => Err(Error::NoSuchStructure { name: self.id.to_string() }),
         })
@@ -227,6 +227,6 @@ impl Structure {
 
 impl fmt::Debug for Structure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Structure({}, {})", self.permission.table(), self.id)
+        write!(f, "Structure({}, {})", self.access.permission().table(), self.id)
     }
 }

@@ -51,6 +51,12 @@ mod threads {
         LostWakeUp,
         /// A refresh that lands does not look whether the connection was closed meanwhile.
         LandsAfterClose,
+        /// Or whether the table was locked by hand meanwhile.
+        LandsAfterLock,
+        /// Whether somebody shares a permission already is not looked at again when it is put where it is shared.
+        SharedTwice,
+        /// An outage grace asks for no outage and for no traffic.
+        EndlessGrace,
     }
 
     static PLANTED: AtomicU8 = AtomicU8::new(Planted::None as u8);

@@ -8,20 +8,20 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::Permission;
+use crate::access::Access;
 use crate::structure::Structure;
 use crate::{Error, Result};
 
 /// An opened table: its structures seal and open for as long as the connection's permission is refreshed.
 #[derive(Clone, Debug)]
 pub struct Table {
-    permission: Arc<Permission>,
+    access: Arc<Access>,
     structures: Arc<[(u32, StructureName)]>,
 }
 
 impl Table {
-    pub(crate) fn new(permission: Arc<Permission>, structures: Arc<[(u32, StructureName)]>) -> Self {
-        Self { permission, structures }
+    pub(crate) fn new(access: Arc<Access>, structures: Arc<[(u32, StructureName)]>) -> Self {
+        Self { access, structures }
     }
 
     /// The base table.
@@ -29,7 +29,7 @@ impl Table {
     pub fn base(&self) -> Structure {
         // A key file without a base table is refused when it is read.
         let id = self.id(&StructureName::Base).unwrap_or_default();
-        Structure::new(Arc::clone(&self.permission), id)
+        Structure::new(Arc::clone(&self.access), id)
     }
 
     /// The local secondary index of this name.
@@ -54,7 +54,7 @@ impl Table {
     /// [`Error::NoSuchStructure`].
     pub fn structure(&self, name: &StructureName) -> Result<Structure> {
         let id = self.id(name).ok_or_else(|| Error::NoSuchStructure { name: name.to_string() })?;
-        Ok(Structure::new(Arc::clone(&self.permission), id))
+        Ok(Structure::new(Arc::clone(&self.access), id))
     }
 
     /// The names of its structures, the base table first.
@@ -67,13 +67,30 @@ impl Table {
     /// # Errors
     /// [`Error::Io`], [`Error::KeyFileCorrupt`], [`Error::NoSuchTable`] if its key file is gone.
     pub fn describe(&self) -> Result<TableDescription> {
-        self.permission.describe()
+        self.access.permission().describe()
     }
 
-    /// For how long the keys stay usable if the KMS does not answer again; None while they are locked.
+    /// For how long the keys stay usable if the KMS does not answer again; None while they are locked. An outage grace
+    /// counts when it has begun.
     #[must_use]
     pub fn permitted_for(&self) -> Option<Duration> {
-        self.permission.permitted_for()
+        self.access.permission().permitted_for().filter(|_| self.access.is_unlocked())
+    }
+
+    /// Locks the table by hand: its permission's keys are wiped now, and every operation fails with [`Error::Locked`]
+    /// until [`Table::unlock`]. What runs at this moment still ends well. A forked child of a locked table's process finds
+    /// it locked.
+    ///
+    /// It locks the permission and not only this handle: under a shared [`Scope`](crate::Scope) it locks the table for all
+    /// connections that share it. Connections with permissions of their own go on, and so do their keys; to have no key
+    /// left in the process, use [`Service::lock`](crate::Service::lock).
+    pub fn lock(&self) {
+        self.access.permission().lock();
+    }
+
+    /// Takes back [`Table::lock`]. The next operation asks the KMS, at once even where a failure had it pause.
+    pub fn unlock(&self) {
+        self.access.permission().unlock();
     }
 
     fn id(&self, name: &StructureName) -> Option<u32> {
@@ -194,6 +211,7 @@ impl TryFrom<String> for StructureName {
 
 /// What a table says of itself, in DynamoDB's terms.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct TableDescription {
     /// Its name.
     pub table: String,
@@ -203,10 +221,18 @@ pub struct TableDescription {
     pub created: SystemTime,
     /// SSEDescription.Status.
     pub status: KeyStatus,
+    /// SSEDescription.SSEType.
+    pub sse_type: SseType,
     /// SSEDescription.KMSMasterKeyArn.
     pub kms_key: String,
-    /// SSEDescription.InaccessibleEncryptionDateTime: since when the KMS says no; None while it does not.
+    /// SSEDescription.InaccessibleEncryptionDateTime: when the KMS key was found inaccessible, so that the table's keys
+    /// are locked; None before that, and once it is accessible again.
     pub inaccessible_since: Option<SystemTime>,
+    /// Since when the table goes on with old keys, because the KMS fails and the service has an
+    /// [`outage_grace`](crate::ServiceBuilder::outage_grace); None while it does not.
+    pub grace_since: Option<SystemTime>,
+    /// Whether it was locked by hand.
+    pub locked: bool,
     /// Its structures, the base table first.
     pub structures: Vec<StructureName>,
 }
@@ -217,4 +243,21 @@ pub struct TableDescription {
 pub enum KeyStatus {
     /// All is encrypted under the key named.
     Enabled,
+}
+
+/// SSEDescription.SSEType.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SseType {
+    /// AES-256 under a key of a KMS: every table here.
+    Kms,
+}
+
+impl fmt::Display for SseType {
+    /// DynamoDB's word: `KMS`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kms => f.write_str("KMS"),
+        }
+    }
 }

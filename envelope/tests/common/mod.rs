@@ -4,11 +4,12 @@
 use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use tablecrypt::clock::VirtualClock;
+use tablecrypt::clock::{Clock, VirtualClock};
 use tablecrypt::kms::{FaultKms, LocalKms};
 use tablecrypt::store::FolderStore;
-use tablecrypt::{Service, TableSpec};
+use tablecrypt::{Service, ServiceBuilder, TableSpec};
 
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
@@ -36,8 +37,16 @@ pub(crate) fn service(
     clock: &Arc<VirtualClock>,
     whose: &str,
 ) -> Service {
-    let store = Arc::new(FolderStore::open(folder.path().join("tables")).unwrap());
-    Service::builder(kms.clone(), store).clock(clock.clone()).subscriber(whose).build()
+    builder(folder, kms, clock).subscriber(whose).build()
+}
+
+/// Without jitter, so that a test can say what happens at 299 s and what at 300 s.
+fn builder(folder: &tempfile::TempDir, kms: &Arc<FaultKms>, clock: &Arc<VirtualClock>) -> ServiceBuilder {
+    Service::builder(kms.clone(), store(folder)).clock(clock.clone()).jitter(Duration::ZERO)
+}
+
+fn store(folder: &tempfile::TempDir) -> Arc<FolderStore> {
+    Arc::new(FolderStore::open(folder.path().join("tables")).unwrap())
 }
 
 /// A world with table `flights`: base, local index `by-delay`, global index `by-tail`.
@@ -57,8 +66,21 @@ impl World {
         service(&self.folder, &self.kms, &self.clock, "default")
     }
 
+    /// A service on the same folders, with settings of its own.
+    pub(crate) fn service_with(&self, set: impl FnOnce(ServiceBuilder) -> ServiceBuilder) -> Service {
+        set(builder(&self.folder, &self.kms, &self.clock)).build()
+    }
+
     pub(crate) fn key_file(&self, table: &str) -> PathBuf {
         self.folder.path().join("tables").join(table).join("keys.json")
+    }
+
+    pub(crate) fn store(&self) -> Arc<FolderStore> {
+        store(&self.folder)
+    }
+
+    pub(crate) fn date(&self) -> SystemTime {
+        self.clock.date()
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

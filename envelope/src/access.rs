@@ -1,0 +1,109 @@
+//! One connection's hold on a permission: what every operation of its tables and structures goes through.
+//!
+//! ```text
+//!              with_keys: one atomic read                        no keys: wait for one refresh, shared by all
+//! operation -> access -------------------> permission: snapshot <--------------------------------- refresh.rs
+//!     |  open, and this process's?              ^ wiped at the deadline, or at a definite no, by the timer
+//!     +-- first one since a refresh is due ---> timer
+//! ```
+//!
+//! Under a shared scope many holds are on one permission: closing one ends it for its connection only, and the last that
+//! is closed or dropped wipes the keys.
+
+use core::fmt;
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use tablecrypt_os::fork_generation;
+
+use crate::cache::Permission;
+use crate::keys::Keys;
+use crate::metrics::Event;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::{Error, Result};
+
+pub(crate) struct Access {
+    permission: Arc<Permission>,
+    /// The process that took it up, which a forked child has to do anew; or [`NEW`]; or [`CLOSED`], for every process.
+    generation: AtomicU64,
+}
+
+/// No process has taken it up yet.
+const NEW: u64 = 0;
+/// It was closed, and stays that.
+const CLOSED: u64 = u64::MAX;
+
+impl Access {
+    pub(crate) fn new(permission: Arc<Permission>) -> Arc<Self> {
+        permission.join();
+        Arc::new(Self { permission, generation: AtomicU64::new(NEW) })
+    }
+
+    pub(crate) fn permission(&self) -> &Arc<Permission> {
+        &self.permission
+    }
+
+    /// Calls `f` with the live keys; waits for a refresh first if there are none.
+    #[inline]
+    pub(crate) fn with_keys<T>(&self, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
+        // Acquire: what `take_up` had done to the keys is seen.
+        if self.generation.load(Ordering::Acquire) != fork_generation() {
+            self.take_up()?;
+        }
+        let mut snapshot = self.permission.snapshot();
+        if snapshot.is_none() {
+            drop(snapshot);
+            snapshot = Guard::from_inner(Some(self.permission.ask(self)?));
+            self.permission.count(Event::Unlocked);
+        }
+        self.permission.note_traffic();
+        // `f` stands here once, so that it is inlined.
+        snapshot.as_ref().map_or(Err(Error::Closed), |keys| f(keys))
+    }
+
+    /// At its first operation, and at the first after a fork: has this process watch the permission.
+    #[cold]
+    fn take_up(&self) -> Result<()> {
+        let mut before = self.generation.load(Ordering::Acquire);
+        loop {
+            if before == CLOSED {
+                return Err(Error::Closed);
+            }
+            self.permission.watch()?;
+            // Not over a close that came meanwhile.
+            match self.generation.compare_exchange(before, fork_generation(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(()),
+                Err(now) if now == fork_generation() => return Ok(()),
+                Err(now) => before = now,
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_unlocked(&self) -> bool {
+        !self.is_closed() && self.permission.snapshot().is_some()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.generation.load(Ordering::Acquire) == CLOSED
+    }
+
+    /// Ends it for good.
+    pub(crate) fn close(&self) {
+        if self.generation.swap(CLOSED, Ordering::AcqRel) != CLOSED {
+            self.permission.leave();
+        }
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Access({})", self.permission.table())
+    }
+}
