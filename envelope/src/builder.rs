@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tablecrypt_os::PerProcess;
 
+use crate::audit::{Audit, Recorder, Recording};
 use crate::clock::{Clock, SystemClock};
 use crate::counters::Counters;
 use crate::kms::Kms;
@@ -35,6 +36,7 @@ pub struct ServiceBuilder {
     outage_grace: Duration,
     scope: Scope,
     principals: Option<Arc<Principals>>,
+    audit: Option<Arc<dyn Recorder>>,
 }
 
 impl ServiceBuilder {
@@ -53,6 +55,7 @@ impl ServiceBuilder {
             outage_grace: Duration::ZERO,
             scope: Scope::default(),
             principals: None,
+            audit: None,
         }
     }
 
@@ -143,11 +146,26 @@ impl ServiceBuilder {
         self
     }
 
+    /// Records every KMS call and every change of a table: an [`AuditLog`](crate::audit::AuditLog), or another
+    /// [`Audit`]. A key that cannot be recorded is not used: creating and opening a table fail, and a connection that is
+    /// open goes on until its deadline. None unless set.
+    #[must_use]
+    pub fn audit(mut self, audit: Arc<dyn Audit>) -> Self {
+        self.audit = Some(Arc::new(Recording(audit)));
+        self
+    }
+
     /// The service.
     #[must_use]
     pub fn build(self) -> Service {
         let tally = Arc::new(PerProcess::new());
-        let kms = Watched::new(self.kms, Arc::clone(&self.clock), Arc::clone(&tally));
+        let kms = Watched {
+            kms: self.kms,
+            clock: Arc::clone(&self.clock),
+            tally: Arc::clone(&tally),
+            audit: self.audit.clone(),
+            principal: None,
+        };
         let every = self.refresh_every;
         Service {
             inner: Arc::new(Inner {
@@ -169,6 +187,7 @@ impl ServiceBuilder {
                 live: PerProcess::new(),
                 inaccessible: PerProcess::new(),
                 require_default_key: self.require_default_key,
+                audit: self.audit,
                 names: Names::new(self.names_in_log),
                 counters: Counters::new(),
                 tally,

@@ -29,7 +29,7 @@ use crate::access::Access;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kms::Kms;
-use crate::log::{event, span};
+use crate::log::{event, operation};
 use crate::metrics::Event;
 use crate::scope::Sharers;
 use crate::service::Inner;
@@ -225,7 +225,7 @@ impl Permission {
     /// Asks the KMS, and lands what it says. The caller has set `in_flight`; no lock is held over the call.
     pub(crate) fn refresh(self: &Arc<Self>) -> Result<Arc<Keys>> {
         let _landing = Landing(self);
-        span!("refresh", table = %self.service.names.of(&self.table));
+        operation!("refresh", table = %self.service.names.of(&self.table));
         let (began, date) = (self.service.clock.now(), self.service.clock.date());
         let answer = self.unwrap();
         let mut state = self.state();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tablecrypt_os::SetOnce;
 
 use crate::access::Access;
-use crate::log::span;
+use crate::log::operation;
 use crate::metrics::Event;
 use crate::service::Inner;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ impl Connection {
     pub fn open_table(&self, table: &str) -> Result<Table> {
         check_name(table)?;
         let access = self.access(table)?;
-        span!("open_table", table = %self.service.names.of(table));
+        operation!("open_table", table = %self.service.names.of(table));
         let structures = access
             .with_keys(|keys| Ok(keys.structures().map(|(id, name)| (id, name.clone())).collect::<Arc<[_]>>()))?;
         self.service.tally.count(Event::OpenedTable);

@@ -126,6 +126,7 @@ impl Error {
     pub(crate) fn from_kms(error: KmsError, path: impl FnOnce() -> PathBuf) -> Option<Self> {
         match error {
             KmsError::AccessDenied => Some(Self::AccessDenied),
+            KmsError::Audit(source) => Some(Self::Io { path: "the audit log".into(), source }),
             KmsError::Disabled => Some(Self::KeyDisabled),
             KmsError::Invalid => Some(Self::KeyFileCorrupt { path: path() }),
             KmsError::Io(source) => Some(Self::Io { path: "the local KMS".into(), source }),
@@ -134,6 +135,12 @@ impl Error {
             KmsError::WrongContext => Some(Self::WrongContext),
             KmsError::Internal | KmsError::Throttled | KmsError::Unreachable => None,
         }
+    }
+
+    /// Its name alone: its sentence may name a table.
+    pub(crate) fn name(&self) -> String {
+        let text = format!("{self:?}");
+        text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
     }
 
     /// An error of the file system at `path`.

@@ -46,6 +46,7 @@ pub(crate) fn event(event: Event) {
         Event::Miss => counter!(KEY_CACHE, "event" => "miss").increment(1),
         Event::Wait => counter!(KEY_CACHE, "event" => "wait").increment(1),
         Event::Stale => counter!(KEY_CACHE, "event" => "stale").increment(1),
+        Event::AuditLost => counter!(AUDIT_LOST).increment(1),
         Event::Unlocked | Event::OpenedTable => {}
     }
 }
@@ -73,6 +74,7 @@ fn describe() {
         RECORDS_REFUSED,
         "records that did not open, and texts that were not sealed, though the keys were there"
     );
+    describe_counter!(AUDIT_LOST, "lines that the audit log could not take");
 }
 
 const KMS_CALLS: &str = "tablecrypt.kms.calls";
@@ -86,3 +88,4 @@ const BYTES_SEALED: &str = "tablecrypt.bytes.sealed";
 const RECORDS_OPENED: &str = "tablecrypt.records.opened";
 const BYTES_OPENED: &str = "tablecrypt.bytes.opened";
 const RECORDS_REFUSED: &str = "tablecrypt.records.refused";
+const AUDIT_LOST: &str = "tablecrypt.audit.lost";

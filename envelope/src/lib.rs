@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+pub mod audit;
 mod batch;
 mod builder;
 mod cache;

@@ -28,7 +28,15 @@ macro_rules! span {
     ($($said:tt)+) => {};
 }
 
-pub(crate) use {event, span};
+/// A span, and what the audit says that KMS calls in it are for.
+macro_rules! operation {
+    ($name:literal $(, $($said:tt)+)?) => {
+        let _during = crate::watched::During::new($name);
+        crate::log::span!($name $(, $($said)+)?);
+    };
+}
+
+pub(crate) use {event, operation, span};
 
 /// What the log may tell of tables.
 #[derive(Debug)]
@@ -81,8 +89,7 @@ impl Names {
                 if self.1 {
                     return self.0.fmt(f);
                 }
-                let text = format!("{:?}", self.0);
-                f.write_str(text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+                f.write_str(&self.0.name())
             }
         }
         Told(error, self.shown)

@@ -42,6 +42,8 @@ pub struct Metrics {
     pub generations: u64,
     /// KMS calls, by what was asked for and how it ended.
     pub kms: Vec<KmsCalls>,
+    /// Lines that the audit log could not take.
+    pub audit_lost: u64,
 }
 
 impl Metrics {
@@ -133,6 +135,7 @@ impl Service {
             permissions: standing.len() as u64,
             generations: inner.generations(),
             kms: tally.calls().clone(),
+            audit_lost: tally.audit_lost.load(Ordering::Relaxed),
         }
     }
 }
@@ -147,10 +150,11 @@ pub(crate) struct Tally {
     unlocked: AtomicU64,
     /// Tables opened: operations that no record stands for.
     opened_tables: AtomicU64,
+    audit_lost: AtomicU64,
     calls: Mutex<Vec<KmsCalls>>,
 }
 
-/// What happened to an operation.
+/// What happened to an operation, or to the log of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     /// It found no keys.
@@ -163,6 +167,8 @@ pub(crate) enum Event {
     Unlocked,
     /// It opened a table.
     OpenedTable,
+    /// The audit log could not take a line.
+    AuditLost,
 }
 
 impl Tally {
@@ -173,6 +179,7 @@ impl Tally {
             Event::Stale => &self.stale,
             Event::Unlocked => &self.unlocked,
             Event::OpenedTable => &self.opened_tables,
+            Event::AuditLost => &self.audit_lost,
         };
         count.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]

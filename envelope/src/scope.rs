@@ -10,7 +10,6 @@ use crate::cache::Permission;
 use crate::kms::Kms;
 use crate::service::Inner;
 use crate::sync::{Mutex, MutexGuard};
-use crate::watched::Watched;
 
 /// How far a permission goes: who shares one KMS call every five minutes, one deadline, and a refusal.
 ///
@@ -60,12 +59,12 @@ impl Scoped {
             return permission;
         }
         // Not under the lock: a caller's function may do anything.
-        let kms = match (&self.principals, principal) {
-            (Some(principals), Some(principal)) => {
-                let (clock, tally) = (Arc::clone(&service.clock), Arc::clone(&service.tally));
-                Arc::new(Watched::new(principals(principal), clock, tally))
+        let kms: Arc<dyn Kms> = match principal {
+            Some(principal) => {
+                let own = self.principals.as_ref().map(|kms_of| kms_of(principal));
+                Arc::new(service.kms.of_principal(principal, own))
             }
-            _ => Arc::clone(&service.kms),
+            None => Arc::clone(&service.kms) as _,
         };
         self.share(&Permission::new(service, kms, table, sharers))
     }

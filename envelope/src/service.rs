@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use tablecrypt_os::PerProcess;
 use uuid::Uuid;
 
+use crate::audit::Recorder;
 use crate::builder::ServiceBuilder;
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -17,8 +18,8 @@ use crate::date::Date;
 use crate::keyfile::{DataKeyEntry, KeyFile, StructureEntry};
 use crate::keys::{Keys, RootKey};
 use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
-use crate::log::{Names, span};
-use crate::metrics::Tally;
+use crate::log::{Names, event, operation};
+use crate::metrics::{Event, Tally};
 use crate::refresh::Refresher;
 use crate::scope::Scoped;
 use crate::store::{FolderStore, KeyStore};
@@ -26,6 +27,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::table::{KeyStatus, SseType, Table, TableDescription, TableSpec, check_name};
 use crate::timing::Timing;
+use crate::watched::Watched;
 use crate::{Error, Result};
 
 /// The alias of the service default key: the KMS key of every table that names none.
@@ -72,6 +74,7 @@ impl Service {
     /// [`Error::AccessDenied`], [`Error::KeyUnavailable`]; [`Error::KeyNotFound`] after
     /// [`ServiceBuilder::require_default_key`].
     pub fn default_key(&self) -> Result<String> {
+        operation!("default_key");
         self.inner.default_key()
     }
 
@@ -82,7 +85,7 @@ impl Service {
     /// [`Error::TableExists`], [`Error::InvalidName`], [`Error::Io`], [`Error::NoRandom`]; [`Error::AccessDenied`],
     /// [`Error::KeyDisabled`], [`Error::KeyNotFound`], [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`].
     pub fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {
-        self.inner.create_table(spec)
+        self.inner.changed("create_table", &spec.table, self.inner.create_table(spec))
     }
 
     /// A new client connection. It costs nothing before it opens a table.
@@ -152,7 +155,7 @@ impl Service {
 /// What a service and everything that came from it share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) kms: Arc<dyn Kms>,
+    pub(crate) kms: Arc<Watched>,
     pub(crate) store: Arc<dyn KeyStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) subscriber: String,
@@ -167,6 +170,7 @@ pub(crate) struct Inner {
     pub(crate) live: PerProcess<Mutex<HashMap<String, Weak<Keys>>>>,
     /// Tables whose KMS key was found inaccessible, and not accessible since then.
     pub(crate) inaccessible: PerProcess<Mutex<HashMap<String, SystemTime>>>,
+    pub(crate) audit: Option<Arc<dyn Recorder>>,
     pub(crate) names: Names,
     pub(crate) counters: Counters,
     pub(crate) tally: Arc<PerProcess<Tally>>,
@@ -187,7 +191,7 @@ impl Inner {
 
     fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {
         spec.check()?;
-        span!("create_table");
+        operation!("create_table");
         let table = &spec.table;
         // Asked first to spare the KMS; the store decides.
         if self.read(table)?.is_some() {
@@ -250,7 +254,7 @@ impl Inner {
             .map_err(|error| Error::from_kms(error, path))?;
         let root = RootKey::new(&root)?;
         if !root.is_mac(parsed.authenticated, &parsed.mac)? || parsed.file.table != table {
-            return Err(Some(corrupt()));
+            return self.changed("verify_key_file", table, Err(corrupt())).map_err(Some);
         }
         // An equal MAC under the key that the KMS has just given: what lives is what the file says.
         if let Some(keys) = self.live().get(table).and_then(Weak::upgrade)
@@ -269,6 +273,20 @@ impl Inner {
         let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
         let parsed = KeyFile::parse(&bytes)?.ok_or_else(|| Error::KeyFileCorrupt { path: self.store.path(table) })?;
         Ok(describe(parsed.file))
+    }
+
+    /// Has the audit take how a change of a table ended. The KMS calls that it took stand there before it; so a change that
+    /// is made is not taken back for want of this line, which is counted as lost.
+    pub(crate) fn changed<T>(&self, operation: &'static str, table: &str, done: Result<T>) -> Result<T> {
+        if let Some(audit) = &self.audit {
+            let of = (table, self.subscriber.as_str());
+            let recorded = audit.change(operation, of, self.clock.date(), done.as_ref().err());
+            if recorded.is_err() {
+                event!(error, operation, "the audit log cannot be written");
+                self.tally.count(Event::AuditLost);
+            }
+        }
+        done
     }
 
     /// Data keys that are live, in all their generations.

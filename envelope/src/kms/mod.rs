@@ -109,8 +109,13 @@ impl EncryptionContext {
     /// The context of a table's root key.
     #[must_use]
     pub fn of_table(table: &str, subscriber: &str) -> Self {
-        [("tablecrypt:table", table), ("tablecrypt:subscriber", subscriber)].into_iter().collect()
+        [(Self::TABLE, table), (Self::SUBSCRIBER, subscriber)].into_iter().collect()
     }
+
+    /// The name of the pair that says which table.
+    pub const TABLE: &'static str = "tablecrypt:table";
+    /// The name of the pair that says whose table.
+    pub const SUBSCRIBER: &'static str = "tablecrypt:subscriber";
 
     /// The pairs, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -142,6 +147,9 @@ pub enum KmsError {
     /// This caller may not use this key; whoever writes the key's policy decides.
     #[error("the KMS denies the use of this key")]
     AccessDenied,
+    /// The audit log could not be written, so the answer was not used; whoever owns the machine repairs that.
+    #[error("the audit log cannot be written: {0}")]
+    Audit(Arc<io::Error>),
     /// The key is disabled; its administrator enables it.
     #[error("the KMS key is disabled")]
     Disabled,
@@ -176,6 +184,7 @@ impl KmsError {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::AccessDenied => "AccessDenied",
+            Self::Audit(_) => "Audit",
             Self::Disabled => "Disabled",
             Self::Internal => "Internal",
             Self::Invalid => "Invalid",

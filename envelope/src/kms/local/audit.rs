@@ -1,19 +1,18 @@
 //! The log of every call: one line of JSON each, in `audit.jsonl`.
 //!
-//! It says who asked for what, and how that ended; no key is in it. It is not authenticated: who can write the folder
-//! can write the log.
+//! It says who asked for what, and how that ended; no key is in it. Each line is bound to the one before, so that
+//! [`verify`](crate::audit::verify) finds what was changed or removed; but not under a key: who can write the folder can
+//! write the log anew, with the KMS keys that lie beside it.
 
 use core::fmt;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::{FileError, LockedFolder, at, private, sync};
+use super::folder::{FileError, LockedFolder, at};
 use super::key::random_id;
+use crate::audit::chain::{self, Link};
 use crate::date;
 use crate::kms::{EncryptionContext, KmsError};
 
@@ -112,22 +111,11 @@ pub(super) fn outcome<T>(result: &Result<T, KmsError>) -> &'static str {
     result.as_ref().err().map_or("ok", KmsError::name)
 }
 
-/// Adds a line and syncs it; a line that does not fit is taken back.
+/// Adds a line, durably, or nothing.
 pub(super) fn append(folder: &LockedFolder<'_>, entry: &AuditEntry) -> Result<(), KmsError> {
     let path = folder.path_of(AUDIT);
-    let mut line = serde_json::to_vec(entry).map_err(|_| FileError::Malformed { path: path.clone() })?;
-    line.push(b'\n');
-    let file = private().read(true).append(true).create(true).open(&path).map_err(at(&path))?;
-    let end = file.metadata().map_err(at(&path))?.len();
-    if is_torn(&file, end).map_err(at(&path))? {
-        line.insert(0, b'\n');
-    }
-    if let Err(error) = write_whole(&file, &line) {
-        // If this fails too, the line is torn, and readers skip it.
-        let _ = file.set_len(end);
-        return Err(at(&path)(error));
-    }
-    if end == 0 { path.parent().map_or(Ok(()), sync) } else { Ok(()) }
+    chain::append(&path, None, Link::NONE, entry).map_err(at(&path))?;
+    Ok(())
 }
 
 /// Every entry, the oldest first. Skips what a crash cut off: the start of a line, or the zeros of a write that was lost.
@@ -144,26 +132,6 @@ pub(super) fn read(folder: &LockedFolder<'_>) -> Result<Vec<AuditEntry>, KmsErro
         }
     }
     Ok(entries)
-}
-
-/// Whether the last line, which a crash cut, has no end.
-fn is_torn(file: &File, end: u64) -> io::Result<bool> {
-    let mut last = [0];
-    Ok(end > 0 && file.read_at(&mut last, end - 1)? == 1 && last != *b"\n")
-}
-
-/// One write(2), so that a line is whole or taken back.
-fn write_whole(mut file: &File, line: &[u8]) -> io::Result<()> {
-    let written = loop {
-        match file.write(line) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            written => break written?,
-        }
-    };
-    if written < line.len() {
-        return Err(ErrorKind::StorageFull.into());
-    }
-    file.sync_data()
 }
 
 const AUDIT: &str = "audit.jsonl";
