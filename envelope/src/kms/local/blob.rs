@@ -11,6 +11,7 @@
 use sha2::{Digest, Sha256};
 use tablecrypt_core::{KEY, Key, TAG, XNONCE, XNonce, Xaes256Gcm};
 use tablecrypt_os::KeyBox;
+use uuid::Uuid;
 
 use super::key::StoredKey;
 use super::{alive, fill_random};
@@ -45,6 +46,12 @@ pub(super) fn unwrap(kms_key: &StoredKey, context: &EncryptionContext, blob: &[u
     }
     let aad = head.aad(context);
     boxed_key(|key| cipher.open(nonce, &aad, sealed, key)).map_err(|_| KmsError::Invalid)
+}
+
+/// The id of the KMS key that these bytes say they were wrapped under; none if they say nothing of that kind.
+pub(super) fn key_id(blob: &[u8]) -> Option<Uuid> {
+    let (head, _) = blob.split_first_chunk::<DIGEST>()?;
+    (head[0] == VERSION).then(|| Uuid::from_slice(&head[1..]).ok()).flatten()
 }
 
 fn expand(kms_key: &StoredKey) -> Result<KeyBox<Xaes256Gcm>, KmsError> {

@@ -191,6 +191,12 @@ impl LocalKms {
         })
     }
 
+    /// The id of the KMS key that wrapped these bytes, as they say themselves: it need not be true, nor the key be here.
+    #[must_use]
+    pub fn wrapped_by(wrapped: &[u8]) -> Option<String> {
+        blob::key_id(wrapped).map(|id| id.to_string())
+    }
+
     /// The audit log, the oldest entry first. A line that a crash cut off is skipped. Reading is not logged.
     ///
     /// A log of more than 256 MiB, about a million calls, is not read: take it away first.

@@ -1,0 +1,90 @@
+//! The SDK's client of one process, made when it is first used.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader};
+use aws_sdk_kms::Client;
+use tokio::sync::OnceCell;
+
+use crate::default_key::Creation;
+
+/// What an [`AwsKms`](crate::AwsKms) was told.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) attempt: Duration,
+    pub(crate) call: Duration,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) configure: Option<Arc<Configure>>,
+}
+
+type Configure = dyn Fn(ConfigLoader) -> ConfigLoader + Send + Sync;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { attempt: ATTEMPT, call: CALL, tags: BTreeMap::new(), configure: None }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attempt, call, tags, .. } = self;
+        f.debug_struct("Settings")
+            .field("attempt", attempt)
+            .field("call", call)
+            .field("tags", tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The client, and the default keys that are being made through it.
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    client: OnceCell<Client>,
+    /// By alias: callers that come at once share one creation.
+    pub(crate) creations: Mutex<HashMap<String, Creation>>,
+}
+
+impl Session {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, client: OnceCell::new(), creations: Mutex::default() }
+    }
+
+    /// The client. The standard chain is asked once; if that is cut off by a timeout, by the next call again.
+    pub(crate) async fn client(&self) -> &Client {
+        self.client.get_or_init(|| self.load()).await
+    }
+
+    /// How long a call of the trait may take: a second more than the SDK allows itself.
+    pub(crate) fn limit(&self) -> Duration {
+        self.settings.call + Duration::from_secs(1)
+    }
+
+    async fn load(&self) -> Client {
+        let Settings { attempt, call, configure, .. } = &self.settings;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(*attempt)
+            .read_timeout(*attempt)
+            .operation_attempt_timeout(*attempt)
+            .operation_timeout(*call);
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::adaptive().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts.build());
+        if let Ok(name) = AppName::new("tablecrypt") {
+            loader = loader.app_name(name);
+        }
+        if let Some(configure) = configure {
+            loader = configure(loader);
+        }
+        Client::new(&loader.load().await)
+    }
+}
+
+const ATTEMPT: Duration = Duration::from_secs(2);
+const CALL: Duration = Duration::from_secs(10);
+/// Four tries of 2 s, and the waits between them, fit into 10 s.
+const ATTEMPTS: u32 = 4;

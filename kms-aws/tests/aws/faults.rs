@@ -1,0 +1,102 @@
+//! Every fault at every call: what it is sorted into, and that it passes without a restart.
+
+use core::time::Duration;
+use std::thread;
+
+use tablecrypt::kms::{Kms, KmsError};
+use tablecrypt_kms_aws::AwsKms;
+
+use crate::fixture::{Ours, PATIENCE, flights};
+
+/// Each fault of the server, in the words of its switch, and what a caller gets.
+const FAULTS: &[(&str, &str)] = &[
+    ("throttle", "Throttled"),
+    ("error=LimitExceededException", "Throttled"),
+    ("internal", "Internal"),
+    ("error=KeyUnavailableException", "Internal"),
+    ("error=DependencyTimeoutException", "Internal"),
+    ("error=ServiceUnavailable", "Internal"),
+    ("garbage", "Internal"),
+    ("noise", "Unreachable"),
+    ("lost", "Unreachable"),
+    ("refuse", "Unreachable"),
+    ("silent", "Unreachable"),
+    ("delay=1h", "Unreachable"),
+    ("denied", "AccessDenied"),
+    ("error=UnrecognizedClientException", "AccessDenied"),
+    ("disabled", "Disabled"),
+    ("error=NotFoundException", "NotFound"),
+    ("error=InvalidCiphertextException", "Invalid"),
+    ("error=IncorrectKeyException", "Invalid"),
+    ("error=ValidationException", "Invalid"),
+];
+
+type Call<'a> = (&'a str, &'a (dyn Fn(&AwsKms) -> Result<(), KmsError> + Sync));
+
+#[test]
+fn every_fault_at_every_call_is_what_it_is_and_passes_without_a_restart() {
+    let ours = Ours::new();
+    let key = ours.kms.ensure_key("alias/faults", "").unwrap().arn;
+    let wrapped = ours.kms.generate_data_key(&key, &flights()).unwrap().wrapped;
+    let calls: [Call<'_>; 5] = [
+        ("describe_key", &|kms| kms.describe_key(&key).map(drop)),
+        ("ensure_key", &|kms| kms.ensure_key("alias/faults", "").map(drop)),
+        ("generate_data_key", &|kms| kms.generate_data_key(&key, &flights()).map(drop)),
+        ("decrypt", &|kms| kms.decrypt(&key, &wrapped, &flights()).map(drop)),
+        ("re_encrypt", &|kms| kms.re_encrypt(&key, &wrapped, &flights(), &key).map(drop)),
+    ];
+    let mut seen = 0;
+    for (fault, expected) in FAULTS {
+        // A key that is not found is made: default_key.rs.
+        let met = calls.into_iter().filter(|(call, _)| *call != "ensure_key" || *expected != "NotFound");
+        let never = fault.starts_with("silent") || fault.starts_with("delay");
+        // One client each: the SDK's adaptive rate is a client's.
+        let clients: Vec<_> = met
+            .map(|met| {
+                let (attempt, call) = if never { (SOON, SOON * 8) } else { (PATIENCE, PATIENCE) };
+                (met, ours.kms.clone().with_timeouts(attempt, call))
+            })
+            .collect();
+        ours.fault(fault);
+        thread::scope(|scope| {
+            for ((call, act), kms) in &clients {
+                scope.spawn(move || {
+                    let refused = act(kms).expect_err(&format!("{call} under {fault}"));
+                    assert_eq!(format!("{refused:?}"), *expected, "{call} under {fault}");
+                });
+            }
+        });
+        ours.fault("none");
+        for ((call, act), kms) in &clients {
+            // A busy machine may take longer than a client waits that gives up soon; to ask again is no restart.
+            let mut asked = act(kms);
+            while never && matches!(asked, Err(KmsError::Unreachable)) {
+                asked = act(kms);
+            }
+            asked.unwrap_or_else(|error| panic!("{call} after {fault}: {error}"));
+            seen += 1;
+        }
+    }
+    println!("kms: {seen} pairs of fault and call");
+    assert_eq!(seen, FAULTS.len() * calls.len() - 1);
+}
+
+#[test]
+fn short_fault_is_tried_through() {
+    let ours = Ours::new();
+    let key = ours.kms.ensure_key("alias/short", "").unwrap().arn;
+    for fault in ["throttle", "internal", "lost", "error=KeyUnavailableException"] {
+        let before = ours.requests("GenerateDataKey");
+        ours.fault(&format!("{fault} operation=GenerateDataKey times=2"));
+        ours.kms.generate_data_key(&key, &flights()).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        assert_eq!(ours.requests("GenerateDataKey"), before + 3, "{fault}");
+    }
+    // The control: a definite no is not asked twice.
+    let before = ours.requests("GenerateDataKey");
+    ours.fault("denied times=2");
+    ours.kms.generate_data_key(&key, &flights()).unwrap_err();
+    assert_eq!(ours.requests("GenerateDataKey"), before + 1);
+}
+
+/// How long a client waits for what never comes.
+const SOON: Duration = Duration::from_millis(150);
