@@ -196,6 +196,37 @@ pub(super) fn lane_1(block: __m128i) -> __m512i {
     _mm512_maskz_broadcast_i32x4(0x00f0, block)
 }
 
+/// A block in all four lanes, from memory: a load alone, where the compiler would load and shuffle.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn broadcast_of(block: &__m128i) -> __m512i {
+    let quad;
+    // SAFETY: it reads the block.
+    unsafe {
+        asm!(
+            "vbroadcasti32x4 {quad}, [{block}]",
+            block = in(reg) block,
+            quad = lateout(zmm_reg) quad,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    quad
+}
+
+/// Its first three lanes behind one of zeros.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn after_lane(quad: __m512i) -> __m512i {
+    _mm512_alignr_epi64(quad, _mm512_setzero_si512(), 6)
+}
+
+/// Its last three lanes, and one of zeros.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn without_lane(quad: __m512i) -> __m512i {
+    _mm512_alignr_epi64(_mm512_setzero_si512(), quad, 2)
+}
+
 /// 0, 1, 2 and 3 in the counters of the lanes.
 #[inline]
 #[target_feature(enable = "avx512f")]

@@ -12,29 +12,59 @@ use super::*;
 pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     key: &Schedule,
     powers: &Powers<P>,
-    start: &Start,
+    start: Start,
     before: &[u8; 64 * STEP],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
-    let mut state = counters(key, start);
+    let mut state = counters(key, &start);
+    let mut waiting = start.waiting;
+    if !SEAL && N > 2 {
+        return open::<N, P>(key, powers, start, state, text);
+    }
+    if AFTER {
+        waiting = lane_1(rounds_after(key, powers, before, &mut state, start.waiting));
+    } else {
+        unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, &key.rounds[R]); });
+    }
+    finish::<SEAL, N, P, AFTER, false>(key, powers, Start { waiting, ..start }, state, text)
+}
+
+/// Opens a flight of more than two vectors: all of its hash is done during the rounds.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn open<const N: usize, const P: usize>(
+    key: &Schedule,
+    powers: &Powers<P>,
+    start: Start,
+    mut state: [__m512i; N],
+    mut text: InOutBuf<'_, '_, u8>,
+) -> Tag {
+    let end = End::<N>::of::<false>(text.len());
+    let (plain, folded) = end.powers(powers);
+    let at = 64 * N - 80;
     let mut sum = QuadSum::zero();
-    let mut earlier = QuadSum::zero();
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        round(&mut state, key.rounds[R]);
-        if AFTER && R <= STEP {
-            let mut block = reverse_quad(load_quad(&before.as_chunks::<64>().0[R - 1]));
-            if R == 1 {
-                block = _mm512_xor_si512(block, start.waiting);
-            }
-            let at = FAR - 4 * STEP + 4 * (R - 1);
-            earlier.add(block, quad(&powers.plain, at), quad(&powers.folded, at));
-        }
-        if !SEAL && R + 1 < N {
-            hash_whole_quad::<N, P>(R, &text, powers, &mut sum);
+    let lengths = end.lengths(powers, start, &mut sum);
+    let last_input = load_masked(&text.get_in()[at..], 0, end.bytes);
+    sum.add(_mm512_xor_si512(reverse_quad(last_input), lengths), quad(plain, 4 * N - 4), quad(folded, 4 * N - 4));
+    let first_input = after_lane(load_masked(text.get_in(), 0, FIRST));
+    sum.add(_mm512_xor_si512(reverse_quad(first_input), start.waiting), quad(plain, 0), quad(folded, 0));
+    let hash = rounds_within(key, (plain, folded), &text.get_in()[48..at], &mut state, sum);
+
+    let last = broadcast_of(&key.rounds[14]);
+    let output = _mm512_aesenclast_epi128(state[0], _mm512_xor_si512(last, first_input));
+    let tag = _mm_xor_si128(reverse(hash), _mm512_castsi512_si128(output));
+    store_masked(text.get_out(), 0, FIRST, without_lane(output));
+    unroll!(I in 1 2 3 4 5 6 7 => {
+        if I < N - 1 {
+            const AT: usize = 64 * I - 16;
+            let input = load_quad(text.get_in()[AT..].first_chunk().expect("four blocks"));
+            let output = _mm512_aesenclast_epi128(state[I], _mm512_xor_si512(last, input));
+            store_quad(text.get_out()[AT..].first_chunk_mut().expect("four blocks"), output);
         }
     });
-    let waiting = if AFTER { lane_1(earlier.reduce()) } else { start.waiting };
-    finish::<SEAL, N, P, AFTER, false>(key, powers, &Start { waiting, ..*start }, state, sum, text)
+    let output = _mm512_aesenclast_epi128(state[N - 1], _mm512_xor_si512(last, last_input));
+    store_masked(&mut text.get_out()[at..], 0, end.bytes, output);
+    to_bytes(tag)
 }
 
 /// Four short messages at once, whose AES rounds alternate; each has its own key.
@@ -48,12 +78,12 @@ pub(super) fn four_flights<const SEAL: bool, const N: usize>(jobs: [(&Expanded, 
     let mut states = [[_mm512_setzero_si512(); N]; GROUP];
     unroll!(J in 0 1 2 3 => { states[J] = counters(keys[J], &starts[J]); });
     unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        unroll!(J in 0 1 2 3 => { round(&mut states[J], keys[J].rounds[R]); });
+        unroll!(J in 0 1 2 3 => { round(&mut states[J], &keys[J].rounds[R]); });
     });
     for (j, (key, parts)) in jobs.into_iter().enumerate() {
         let near = &key.schedule.near;
-        let (text, sum) = (InOutBuf::from(parts.text), QuadSum::zero());
-        *parts.tag = finish::<SEAL, N, { NEAR + PAD }, false, true>(keys[j], near, &starts[j], states[j], sum, text);
+        let text = InOutBuf::from(parts.text);
+        *parts.tag = finish::<SEAL, N, { NEAR + PAD }, false, true>(keys[j], near, starts[j], states[j], text);
     }
 }
 
@@ -61,7 +91,7 @@ pub(super) fn four_flights<const SEAL: bool, const N: usize>(jobs: [(&Expanded, 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn counters<const N: usize>(key: &Schedule, start: &Start) -> [__m512i; N] {
-    let first = broadcast(key.rounds[0]);
+    let first = broadcast_of(&key.rounds[0]);
     let mut state = [first; N];
     // One lane less than it has is added to the counter of block 0.
     let down = _mm512_set_epi32(0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, -1);
@@ -75,94 +105,100 @@ pub(super) fn counters<const N: usize>(key: &Schedule, start: &Start) -> [__m512
     state
 }
 
-/// Powers from H'^(blocks + 2) down: block 0 has H'^(blocks + 1), and the lane before it one power more.
-#[inline]
-pub(super) fn powers_of<const N: usize, const P: usize>(length: usize, powers: &Powers<P>) -> (&[__m128i], &[__m128i]) {
-    let top = P - PAD - length.div_ceil(16) - 2;
-    (&powers.plain[top..][..4 * N], &powers.folded[top..][..4 * N])
+/// The bytes of a first vector's text, which are behind J0's lane, where it is whole.
+const FIRST: u64 = u64::MAX >> 16;
+
+/// What a flight has to know of its last vector, which may not be whole.
+struct End<const N: usize> {
+    blocks: usize,
+    /// Its bytes that are text, J0's lane not among them.
+    bytes: u64,
 }
 
-/// Adds a vector of ciphertext, neither the first nor the last, to open's hash.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn hash_whole_quad<const N: usize, const P: usize>(
-    i: usize,
-    text: &InOutBuf<'_, '_, u8>,
-    powers: &Powers<P>,
-    sum: &mut QuadSum,
-) {
-    let (plain, folded) = powers_of::<N, P>(text.len(), powers);
-    let block = reverse_quad(load_quad(text.get_in()[64 * i - 16..].first_chunk().expect("four blocks")));
-    sum.add(block, quad(plain, 4 * i), quad(folded, 4 * i));
+impl<const N: usize> End<N> {
+    #[inline]
+    fn of<const SEAL: bool>(length: usize) -> Self {
+        assert!(length < 64 * N - 15 && (N == 1 || length > 64 * N - 80));
+        let blocks = length.div_ceil(16);
+        path!(vaes512.end, SEAL, 4 * usize::from(N > 1) + blocks % 4);
+        let last = if N == 1 { FIRST } else { u64::MAX };
+        Self { blocks, bytes: last.unbounded_shr((64 * N - 16 - length) as u32) }
+    }
+
+    /// Powers from H'^(blocks + 2) down: block 0 has H'^(blocks + 1), and the lane before it one power more.
+    #[inline]
+    fn powers<'a, const P: usize>(&self, powers: &'a Powers<P>) -> (&'a [__m128i], &'a [__m128i]) {
+        let top = P - PAD - self.blocks - 2;
+        (&powers.plain[top..][..4 * N], &powers.folded[top..][..4 * N])
+    }
+
+    /// The lengths, with H': in the lane behind the text, which is given back, or added alone.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+    fn lengths<const P: usize>(&self, powers: &Powers<P>, start: Start, sum: &mut QuadSum) -> __m512i {
+        let lengths = _mm512_maskz_broadcast_i32x4((0xf_u32 << (4 * ((self.blocks + 1) % 4))) as u16, start.lengths);
+        if self.blocks % 4 == 3 {
+            sum.add(lengths, quad(&powers.plain, P - PAD - 1), quad(&powers.folded, P - PAD - 1));
+            return _mm512_setzero_si512();
+        }
+        lengths
+    }
 }
 
-/// The last AES round, the text, and the tag. `sum` has what [`hash_whole_quad`] added, for open.
+/// The last AES round, the text, and the tag.
 ///
 /// AFTER and FOUR only say who calls: an instance with one caller is inlined, and with two the vectors pass through memory.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool, const FOUR: bool>(
+fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool, const FOUR: bool>(
     key: &Schedule,
     powers: &Powers<P>,
-    start: &Start,
+    start: Start,
     state: [__m512i; N],
-    mut sum: QuadSum,
     mut text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
-    let length = text.len();
-    assert!(length < 64 * N - 15 && (N == 1 || length > 64 * N - 80));
-    let blocks = length.div_ceil(16);
-    path!(vaes512.end, SEAL, 4 * usize::from(N > 1) + blocks % 4);
-    let (plain, folded) = powers_of::<N, P>(length, powers);
-    // Behind the text, with H': the lane that is left in the last vector, or a vector of their own.
-    let lengths = _mm512_maskz_broadcast_i32x4((0xf_u32 << (4 * ((blocks + 1) % 4))) as u16, start.lengths);
-    let fits = blocks % 4 != 3;
-    if !fits {
-        sum.add(lengths, quad(&powers.plain, P - PAD - 1), quad(&powers.folded, P - PAD - 1));
-    }
-
-    let last = broadcast(key.rounds[14]);
+    let end = End::<N>::of::<SEAL>(text.len());
+    let (plain, folded) = end.powers(powers);
+    let mut sum = QuadSum::zero();
+    let lengths = end.lengths(powers, start, &mut sum);
+    let last = broadcast_of(&key.rounds[14]);
     let mut mask = start.j0;
     unroll!(I in 0 1 2 3 4 5 6 7 8 => {
         if I < N {
-            // The bytes that are text: vector 0 starts with J0's lane, the last one ends with the text.
-            let mut bytes = u64::MAX;
-            if I == N - 1 {
-                bytes = bytes.unbounded_shr((64 * N - 16 - length) as u32);
-            }
-            if I == 0 {
-                bytes &= !0xffff;
-            }
             const AT: usize = (64 * I).wrapping_sub(16);
             let whole = (1..N - 1).contains(&I);
-            let input = if whole {
+            let bytes = if I == N - 1 { end.bytes } else { FIRST };
+            let input = if I == 0 {
+                after_lane(load_masked(text.get_in(), 0, bytes))
+            } else if whole {
                 load_quad(text.get_in()[AT..].first_chunk().expect("four blocks"))
             } else {
-                load_masked(text.get_in(), AT, bytes)
+                load_masked(&text.get_in()[AT..], 0, bytes)
             };
             let output = _mm512_aesenclast_epi128(state[I], _mm512_xor_si512(last, input));
+            let mut hashed = if SEAL { output } else { input };
             if I == 0 {
                 mask = _mm512_castsi512_si128(output);
-            }
-            if whole {
+                let output = without_lane(output);
+                store_masked(text.get_out(), 0, bytes, output);
+                if SEAL {
+                    hashed = _mm512_maskz_mov_epi8(bytes << 16, hashed);
+                }
+                hashed = _mm512_xor_si512(reverse_quad(hashed), start.waiting);
+            } else if whole {
                 store_quad(text.get_out()[AT..].first_chunk_mut().expect("four blocks"), output);
+                hashed = reverse_quad(hashed);
             } else {
-                store_masked(text.get_out(), AT, bytes, output);
-            }
-            if SEAL || !whole {
-                let mut hashed = if SEAL { output } else { input };
-                if SEAL && !whole {
+                store_masked(&mut text.get_out()[AT..], 0, bytes, output);
+                if SEAL {
                     hashed = _mm512_maskz_mov_epi8(bytes, hashed);
                 }
                 hashed = reverse_quad(hashed);
-                if I == 0 {
-                    hashed = _mm512_xor_si512(hashed, start.waiting);
-                }
-                if I == N - 1 && fits {
-                    hashed = _mm512_xor_si512(hashed, lengths);
-                }
-                sum.add(hashed, quad(plain, 4 * I), quad(folded, 4 * I));
             }
+            if I == N - 1 {
+                hashed = _mm512_xor_si512(hashed, lengths);
+            }
+            sum.add(hashed, quad(plain, 4 * I), quad(folded, 4 * I));
         }
     });
     to_bytes(_mm_xor_si128(reverse(sum.reduce()), mask))

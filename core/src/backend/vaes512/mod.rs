@@ -20,6 +20,7 @@
 mod field;
 mod flight;
 mod steps;
+mod weave;
 
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -41,6 +42,7 @@ use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
 use steps::*;
+use weave::*;
 
 /// Vectors a step.
 const STEP: usize = 8;
@@ -111,24 +113,30 @@ fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: I
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    let start = Start::of(key, j0, aad, text.len());
     let near = &key.near;
     path!(vaes512.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
-        0..=3 => flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, &start, &[0; 64 * STEP], text),
-        4..=6 => flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, &start, &[0; 64 * STEP], text),
+        0..=3 => {
+            let start = Start::of(key, j0, aad, text.len());
+            flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text)
+        }
+        4..=6 => {
+            let start = Start::of(key, j0, aad, text.len());
+            flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text)
+        }
         _ => match key.far.get() {
-            Some(far) => crypt_long::<SEAL>(key, far, &start, (aligned, !aad.is_empty()), text),
+            Some(far) => crypt_long::<SEAL>(key, far, j0, aligned, aad, text),
             None => key.far.make(
                 Powers::zero(),
                 |far| extend(near, far),
-                |far| crypt_long::<SEAL>(key, far, &start, (aligned, !aad.is_empty()), text),
+                |far| crypt_long::<SEAL>(key, far, j0, aligned, aad, text),
             ),
         },
     }
 }
 
 /// What a flight starts from, byte-reversed.
+#[derive(Clone, Copy)]
 struct Start {
     j0: __m128i,
     /// The counter of its first block of text.
@@ -157,10 +165,12 @@ impl Start {
 fn crypt_long<const SEAL: bool>(
     key: &Schedule,
     far: &Far,
-    start: &Start,
-    (aligned, has_aad): (bool, bool),
+    j0: __m128i,
+    aligned: bool,
+    aad: &[u8],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
+    let start = Start::of(key, j0, aad, text.len());
     let steps = (text.len() - 1) / (64 * STEP);
     let (head, rest) = text.split_at(64 * STEP * steps);
     if steps == 0 {
@@ -169,7 +179,7 @@ fn crypt_long<const SEAL: bool>(
     }
     path!(vaes512.after, SEAL, rest.len().div_ceil(16));
     let mut hash = _mm512_castsi512_si128(start.waiting);
-    if has_aad {
+    if !aad.is_empty() {
         hash = multiply(hash, key.near.plain[NEAR - 1], key.near.folded[NEAR - 1]);
     }
     let (mut steps, _) = head.into_chunks::<U512>();
@@ -181,10 +191,10 @@ fn crypt_long<const SEAL: bool>(
     };
     if SEAL {
         let mut last = steps.get(steps.len() - 1);
-        let start = Start { counter, waiting: _mm512_zextsi128_si512(hash), ..*start };
-        fly::<SEAL, true>(key, far, &start, &last.get_out().0, rest)
+        let start = Start { counter, waiting: _mm512_zextsi128_si512(hash), ..start };
+        fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
     } else {
-        fly::<SEAL, false>(key, far, &Start { counter, waiting: lane_1(hash), ..*start }, &[0; 64 * STEP], rest)
+        fly::<SEAL, false>(key, far, Start { counter, waiting: lane_1(hash), ..start }, &[0; 64 * STEP], rest)
     }
 }
 
@@ -194,7 +204,7 @@ fn crypt_long<const SEAL: bool>(
 fn fly<const SEAL: bool, const AFTER: bool>(
     key: &Schedule,
     far: &Far,
-    start: &Start,
+    start: Start,
     before: &[u8; 64 * STEP],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
@@ -214,8 +224,8 @@ fn fly<const SEAL: bool, const AFTER: bool>(
 /// One AES round.
 #[inline]
 #[target_feature(enable = "avx512f,vaes")]
-fn round<const N: usize>(state: &mut [__m512i; N], key: __m128i) {
-    let key = broadcast(key);
+fn round<const N: usize>(state: &mut [__m512i; N], key: &__m128i) {
+    let key = broadcast_of(key);
     for block in state {
         *block = _mm512_aesenc_epi128(*block, key);
     }

@@ -4,15 +4,19 @@
 
 use super::*;
 
-/// Counter blocks of a step after the first AES key, in zmm0 to zmm7. Their counters are 2 to 33 more than that in zmm14,
+// Registers, here and in `weave.rs`: zmm0 to zmm7 a step's blocks (zmm8 a flight's ninth vector, or a step's window of counters);
+// zmm9, zmm10 and zmm11 the low, middle and high sums; zmm12 to zmm17 what is hashed; zmm18 the order of bytes, zmm19 the
+// polynomial; zmm20 a round key from memory; zmm21 to zmm31 a step's first eleven round keys.
+
+/// Counter blocks of a step after the first AES key, in zmm0 to zmm7. Their counters are 2 to 33 more than that in zmm8,
 /// a multiple of 32, so that all of a window of 32 are one block (zmm12; zmm13 the next) and a constant.
 macro_rules! counters {
     () => {
-        "vpshufb zmm12, zmm14, zmm15
-         vpaddd zmm14, zmm14, [{constants}]
-         vpshufb zmm13, zmm14, zmm15
-         vpxorq zmm12, zmm12, zmm16
-         vpxorq zmm13, zmm13, zmm16
+        "vpshufb zmm12, zmm8, zmm18
+         vpaddd zmm8, zmm8, [{constants}]
+         vpshufb zmm13, zmm8, zmm18
+         vpxorq zmm12, zmm12, zmm21
+         vpxorq zmm13, zmm13, zmm21
          vinserti64x4 zmm13, zmm12, ymm13, 1
          vpxorq zmm0, zmm12, [{constants} + 64]
          vpxorq zmm1, zmm12, [{constants} + 128]
@@ -25,82 +29,94 @@ macro_rules! counters {
     };
 }
 
-/// One AES round of eight vectors.
+/// One AES round of the first four vectors of a step, or of the last four.
 macro_rules! aes {
-    ($key:literal) => {
+    (first, $key:literal) => { aes!(@ $key, 0 1 2 3) };
+    (last, $key:literal) => { aes!(@ $key, 4 5 6 7) };
+    (@ $key:literal, $($state:literal)*) => {
+        concat!($("vaesenc zmm", $state, ", zmm", $state, ", zmm", $key, "\n",)*)
+    };
+}
+
+/// A round key that no register is left for.
+macro_rules! key {
+    ($round:literal) => {
+        concat!("vbroadcasti32x4 zmm20, [{rounds} + 16 * ", $round, "]")
+    };
+}
+
+/// A pair of vectors of ciphertext, in zmm12 and zmm15, and a part of their products each: one addition for both.
+///
+/// Their middle factors are formed together, by two unpackings and one XOR, where a shuffle and an XOR each would be four.
+/// The sum of the first pair after a reduction begins with the hash, which is in xmm11.
+macro_rules! pair {
+    (load $vector:literal) => {
         concat!(
-            "vaesenc zmm0, zmm0, zmm",
-            $key,
-            "
-             vaesenc zmm1, zmm1, zmm",
-            $key,
-            "
-             vaesenc zmm2, zmm2, zmm",
-            $key,
-            "
-             vaesenc zmm3, zmm3, zmm",
-            $key,
-            "
-             vaesenc zmm4, zmm4, zmm",
-            $key,
-            "
-             vaesenc zmm5, zmm5, zmm",
-            $key,
-            "
-             vaesenc zmm6, zmm6, zmm",
-            $key,
-            "
-             vaesenc zmm7, zmm7, zmm",
-            $key
+            "vmovdqu64 zmm12, [{hashed} + 64 * ", $vector, "]
+             vmovdqu64 zmm15, [{hashed} + 64 * ", $vector, " + 64]
+             vpshufb zmm12, zmm12, zmm18
+             vpshufb zmm15, zmm15, zmm18"
+        )
+    };
+    (load first) => {
+        concat!(pair!(load 0), "\n vpxorq zmm12, zmm12, zmm11")
+    };
+    (low $vector:literal) => { pair!(@ $vector, "0x00", "vpternlogq zmm9, zmm13, zmm16, 0x96") };
+    (low first) => { pair!(@ 0, "0x00", "vpxorq zmm9, zmm13, zmm16") };
+    (high $vector:literal) => { pair!(@ $vector, "0x11", "vpternlogq zmm11, zmm13, zmm16, 0x96") };
+    (high first) => { pair!(@ 0, "0x11", "vpxorq zmm11, zmm13, zmm16") };
+    (middle $vector:literal) => { pair!(@middle $vector, "vpternlogq zmm10, zmm13, zmm16, 0x96") };
+    (middle first) => { pair!(@middle 0, "vpxorq zmm10, zmm13, zmm16") };
+    (@ $vector:literal, $halves:literal, $add:literal) => {
+        concat!(
+            "vpclmulqdq zmm13, zmm12, [{plain} + 64 * ", $vector, "], ", $halves, "
+             vpclmulqdq zmm16, zmm15, [{plain} + 64 * ", $vector, " + 64], ", $halves, "\n", $add
+        )
+    };
+    (@middle $vector:literal, $add:literal) => {
+        concat!(
+            "vpunpcklqdq zmm14, zmm12, zmm15
+             vpunpckhqdq zmm17, zmm12, zmm15
+             vpxorq zmm14, zmm14, zmm17
+             vpclmulqdq zmm13, zmm14, [{folded} + 64 * ", $vector, "], 0x00
+             vpclmulqdq zmm16, zmm14, [{folded} + 64 * ", $vector, " + 64], 0x11\n", $add
         )
     };
 }
 
-/// Adds one vector of ciphertext, times its powers, to zmm8 (low), zmm9 (middle) and zmm10 (high).
-macro_rules! hash {
-    ($vector:literal) => {
-        concat!(
-            "vmovdqu64 zmm11, [{hashed} + 64 * ",
-            $vector,
-            "]
-             vpshufb zmm11, zmm11, zmm15
-             vpclmulqdq zmm12, zmm11, [{plain} + 64 * ",
-            $vector,
-            "], 0x00
-             vpclmulqdq zmm13, zmm11, [{plain} + 64 * ",
-            $vector,
-            "], 0x11
-             vpxorq zmm8, zmm8, zmm12
-             vpshufd zmm12, zmm11, 0x4e
-             vpxorq zmm10, zmm10, zmm13
-             vpxorq zmm11, zmm11, zmm12
-             vpclmulqdq zmm11, zmm11, [{folded} + 64 * ",
-            $vector,
-            "], 0x00
-             vpxorq zmm9, zmm9, zmm11"
-        )
+/// The reduction of all lanes: the middle sum joins the others, then twice 64 bits are folded; and the lanes' sum, in xmm11.
+macro_rules! reduce {
+    (join) => {
+        "vpternlogq zmm10, zmm9, zmm11, 0x96
+         vpslldq zmm12, zmm10, 8
+         vpsrldq zmm10, zmm10, 8
+         vpxorq zmm9, zmm9, zmm12"
+    };
+    (once) => {
+        "vpclmulqdq zmm12, zmm9, zmm19, 0x00
+         vpshufd zmm9, zmm9, 0x4e
+         vpxorq zmm9, zmm9, zmm12"
+    };
+    (twice) => {
+        "vpclmulqdq zmm12, zmm9, zmm19, 0x00
+         vpshufd zmm9, zmm9, 0x4e
+         vpternlogq zmm11, zmm10, zmm9, 0x96
+         vpxorq zmm11, zmm11, zmm12"
+    };
+    (sum) => {
+        "vextracti64x4 ymm9, zmm11, 1
+         vpxor ymm11, ymm11, ymm9
+         vextracti128 xmm9, ymm11, 1
+         vpxor xmm11, xmm11, xmm9"
     };
 }
-
-/// The first vector after a reduction: the hash, in xmm10, is added to it, and the sums start with it.
-macro_rules! hash_first {
-    () => {
-        "vmovdqu64 zmm11, [{hashed}]
-         vpshufb zmm11, zmm11, zmm15
-         vpxorq zmm11, zmm11, zmm10
-         vpclmulqdq zmm8, zmm11, [{plain}], 0x00
-         vpclmulqdq zmm10, zmm11, [{plain}], 0x11
-         vpshufd zmm12, zmm11, 0x4e
-         vpxorq zmm11, zmm11, zmm12
-         vpclmulqdq zmm9, zmm11, [{folded}], 0x00"
-    };
-}
+pub(super) use {pair, reduce};
 
 /// The last AES round of one vector, and its text.
 macro_rules! text {
     ($vector:literal) => {
         concat!(
-            "vpxorq zmm12, zmm30, [{input} + 64 * ",
+            "vpxorq zmm12, zmm20, [{input} + 64 * ",
             $vector,
             "]
              vaesenclast zmm",
@@ -172,52 +188,33 @@ pub(super) unsafe fn crypt_and_hash(
     // `output` alone, and names all registers that it changes.
     unsafe {
         asm!(
-            "vbroadcasti32x4 zmm16, [{rounds}]",
-            "vbroadcasti32x4 zmm17, [{rounds} + 16]",
-            "vbroadcasti32x4 zmm18, [{rounds} + 32]",
-            "vbroadcasti32x4 zmm19, [{rounds} + 48]",
-            "vbroadcasti32x4 zmm20, [{rounds} + 64]",
-            "vbroadcasti32x4 zmm21, [{rounds} + 80]",
-            "vbroadcasti32x4 zmm22, [{rounds} + 96]",
-            "vbroadcasti32x4 zmm23, [{rounds} + 112]",
-            "vbroadcasti32x4 zmm24, [{rounds} + 128]",
-            "vbroadcasti32x4 zmm25, [{rounds} + 144]",
-            "vbroadcasti32x4 zmm26, [{rounds} + 160]",
-            "vbroadcasti32x4 zmm27, [{rounds} + 176]",
-            "vbroadcasti32x4 zmm28, [{rounds} + 192]",
-            "vbroadcasti32x4 zmm29, [{rounds} + 208]",
-            "vbroadcasti32x4 zmm30, [{rounds} + 224]",
+            "vbroadcasti32x4 zmm21, [{rounds}]",
+            "vbroadcasti32x4 zmm22, [{rounds} + 16]",
+            "vbroadcasti32x4 zmm23, [{rounds} + 32]",
+            "vbroadcasti32x4 zmm24, [{rounds} + 48]",
+            "vbroadcasti32x4 zmm25, [{rounds} + 64]",
+            "vbroadcasti32x4 zmm26, [{rounds} + 80]",
+            "vbroadcasti32x4 zmm27, [{rounds} + 96]",
+            "vbroadcasti32x4 zmm28, [{rounds} + 112]",
+            "vbroadcasti32x4 zmm29, [{rounds} + 128]",
+            "vbroadcasti32x4 zmm30, [{rounds} + 144]",
+            "vbroadcasti32x4 zmm31, [{rounds} + 160]",
             "2:",
             counters!(),
-            aes!(17), hash_first!(),
-            aes!(18), hash!(1),
-            aes!(19), hash!(2),
-            aes!(20), hash!(3),
-            aes!(21), hash!(4),
-            aes!(22), hash!(5),
-            aes!(23), hash!(6),
-            aes!(24), hash!(7),
-            // The reduction of all lanes, and their sum.
-            aes!(25),
-            "vpternlogq zmm9, zmm8, zmm10, 0x96",
-            "vpslldq zmm12, zmm9, 8",
-            "vpsrldq zmm9, zmm9, 8",
-            "vpxorq zmm8, zmm8, zmm12",
-            aes!(26),
-            "vpclmulqdq zmm12, zmm8, zmm31, 0x00",
-            "vpshufd zmm8, zmm8, 0x4e",
-            "vpxorq zmm8, zmm8, zmm12",
-            aes!(27),
-            "vpclmulqdq zmm12, zmm8, zmm31, 0x00",
-            "vpshufd zmm8, zmm8, 0x4e",
-            "vpternlogq zmm10, zmm9, zmm8, 0x96",
-            "vpxorq zmm10, zmm10, zmm12",
-            aes!(28),
-            "vextracti64x4 ymm9, zmm10, 1",
-            "vpxor ymm10, ymm10, ymm9",
-            "vextracti128 xmm9, ymm10, 1",
-            "vpxor xmm10, xmm10, xmm9",
-            aes!(29),
+            aes!(first, 22), pair!(load first), aes!(last, 22), pair!(low first),
+            aes!(first, 23), pair!(high first), aes!(last, 23), pair!(middle first),
+            aes!(first, 24), aes!(last, 24), pair!(load 2),
+            aes!(first, 25), pair!(low 2), aes!(last, 25), pair!(high 2),
+            aes!(first, 26), pair!(middle 2), aes!(last, 26),
+            aes!(first, 27), pair!(load 4), aes!(last, 27), pair!(low 4),
+            aes!(first, 28), pair!(high 4), aes!(last, 28), pair!(middle 4),
+            aes!(first, 29), aes!(last, 29), pair!(load 6),
+            aes!(first, 30), pair!(low 6), aes!(last, 30), pair!(high 6),
+            aes!(first, 31), pair!(middle 6), aes!(last, 31),
+            key!(11), aes!(first, 20), reduce!(join), aes!(last, 20), reduce!(once),
+            key!(12), aes!(first, 20), reduce!(twice), aes!(last, 20),
+            key!(13), aes!(first, 20), reduce!(sum), aes!(last, 20),
+            key!(14),
             text!(0), text!(1), text!(2), text!(3), text!(4), text!(5), text!(6), text!(7),
             "add {input}, 512",
             "add {output}, 512",
@@ -233,11 +230,11 @@ pub(super) unsafe fn crypt_and_hash(
             hashed = inout(reg) hashed => _,
             steps = inout(reg) steps => _,
             out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _, out("zmm6") _,
-            out("zmm7") _, out("zmm8") _, out("zmm9") _, inout("zmm10") hash, out("zmm11") _, out("zmm12") _,
-            out("zmm13") _, inout("zmm14") window => _, in("zmm15") order, out("zmm16") _, out("zmm17") _,
-            out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
-            out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
-            out("zmm30") _, in("zmm31") polynomial,
+            out("zmm7") _, inout("zmm8") window => _, out("zmm9") _, out("zmm10") _, inout("zmm11") hash,
+            out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
+            in("zmm18") order, in("zmm19") polynomial, out("zmm20") _, out("zmm21") _, out("zmm22") _,
+            out("zmm23") _, out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _,
+            out("zmm29") _, out("zmm30") _, out("zmm31") _,
             options(nostack),
         );
     }
@@ -266,15 +263,15 @@ pub(super) static CONSTANTS: Constants = {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn crypt_step(key: &Schedule, counter: __m128i, mut chunk: InOut<'_, '_, Array<u8, U512>>) {
-    let first = broadcast(key.rounds[0]);
+    let first = broadcast_of(&key.rounds[0]);
     let mut counters = _mm512_add_epi32(broadcast(counter), upward());
     let mut state = [first; STEP];
     for block in &mut state {
         *block = _mm512_xor_si512(reverse_quad(counters), first);
         counters = _mm512_add_epi32(counters, four());
     }
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, key.rounds[R]); });
-    let last = broadcast(key.rounds[14]);
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, &key.rounds[R]); });
+    let last = broadcast_of(&key.rounds[14]);
     unroll!(I in 0 1 2 3 4 5 6 7 => {
         let text = load_quad(&chunk.get_in().0.as_chunks::<64>().0[I]);
         let output = _mm512_aesenclast_epi128(state[I], _mm512_xor_si512(last, text));
