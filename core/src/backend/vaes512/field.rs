@@ -131,15 +131,26 @@ impl QuadSum {
         self.middle = _mm512_xor_si512(self.middle, _mm512_clmulepi64_epi128(fold_quad(blocks), folded, 0x00));
     }
 
-    /// All lanes added, and reduced.
+    /// Each lane reduced, and all added: four foldings at once and one sum, where three sums would come before one folding.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
     pub(super) fn reduce(self) -> __m128i {
-        let [low, middle, high] = [self.low, self.middle, self.high].map(|sum| {
-            let sum = _mm256_xor_si256(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
-            _mm_xor_si128(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1))
-        });
-        Sum { low, middle, high }.reduce()
+        let quad = self.reduce_each();
+        let pair = _mm256_xor_si256(_mm512_castsi512_si256(quad), _mm512_extracti64x4_epi64(quad, 1));
+        _mm_xor_si128(_mm256_castsi256_si128(pair), _mm256_extracti128_si256(pair, 1))
+    }
+
+    /// Each lane reduced.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    pub(super) fn reduce_each(self) -> __m512i {
+        let middle = _mm512_ternarylogic_epi64(self.middle, self.low, self.high, 0x96);
+        let low = _mm512_xor_si512(self.low, _mm512_bslli_epi128(middle, 8));
+        let high = _mm512_xor_si512(self.high, _mm512_bsrli_epi128(middle, 8));
+        let once = _mm512_clmulepi64_epi128(low, polynomial(), 0x00);
+        let once = _mm512_xor_si512(_mm512_shuffle_epi32(low, 0x4e), once);
+        let twice = _mm512_clmulepi64_epi128(once, polynomial(), 0x00);
+        _mm512_ternarylogic_epi64(high, _mm512_shuffle_epi32(once, 0x4e), twice, 0x96)
     }
 }
 
@@ -149,13 +160,7 @@ impl QuadSum {
 pub(super) fn multiply_quad(a: __m512i, b: __m512i) -> __m512i {
     let mut sum = QuadSum::zero();
     sum.add(a, b, fold_quad(b));
-    let middle = _mm512_xor_si512(sum.middle, _mm512_xor_si512(sum.low, sum.high));
-    let low = _mm512_xor_si512(sum.low, _mm512_bslli_epi128(middle, 8));
-    let high = _mm512_xor_si512(sum.high, _mm512_bsrli_epi128(middle, 8));
-    let once = _mm512_clmulepi64_epi128(low, polynomial(), 0x00);
-    let once = _mm512_xor_si512(_mm512_shuffle_epi32(low, 0x4e), once);
-    let twice = _mm512_clmulepi64_epi128(once, polynomial(), 0x00);
-    _mm512_xor_si512(high, _mm512_xor_si512(_mm512_shuffle_epi32(once, 0x4e), twice))
+    sum.reduce_each()
 }
 
 #[inline]
@@ -194,6 +199,25 @@ pub(super) fn broadcast(block: __m128i) -> __m512i {
 #[target_feature(enable = "avx512f")]
 pub(super) fn lane_1(block: __m128i) -> __m512i {
     _mm512_maskz_broadcast_i32x4(0x00f0, block)
+}
+
+/// J0 of a 96-bit nonce; loaded as three words, for the reason that [`j0_of`](super::super::x86::j0_of) gives.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl")]
+pub(super) fn block_of(nonce: &Nonce) -> __m128i {
+    let words: __m128i;
+    // SAFETY: it reads the twelve bytes of the nonce.
+    unsafe {
+        asm!(
+            "vmovd {words:x}, dword ptr [{nonce}]",
+            "vpinsrd {words:x}, {words:x}, dword ptr [{nonce} + 4], 1",
+            "vpinsrd {words:x}, {words:x}, dword ptr [{nonce} + 8], 2",
+            nonce = in(reg) nonce,
+            words = out(xmm_reg) words,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    _mm_or_si128(words, _mm_set_epi32(1 << 24, 0, 0, 0))
 }
 
 /// A block in all four lanes, from memory: a load alone, where the compiler would load and shuffle.

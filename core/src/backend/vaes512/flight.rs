@@ -74,7 +74,7 @@ pub(super) fn four_flights<const SEAL: bool, const N: usize>(jobs: [(&Expanded, 
     path!(vaes512.four, SEAL, N);
     let keys = jobs.each_ref().map(|(key, _)| &key.schedule);
     let starts =
-        jobs.each_ref().map(|(key, parts)| Start::of(&key.schedule, j0_of(parts.nonce), parts.aad, parts.text.len()));
+        jobs.each_ref().map(|(key, parts)| Start::of(&key.schedule, block_of(parts.nonce), true, parts.aad, parts.text.len()));
     let mut states = [[_mm512_setzero_si512(); N]; GROUP];
     unroll!(J in 0 1 2 3 => { states[J] = counters(keys[J], &starts[J]); });
     unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
@@ -93,17 +93,35 @@ pub(super) fn four_flights<const SEAL: bool, const N: usize>(jobs: [(&Expanded, 
 pub(super) fn counters<const N: usize>(key: &Schedule, start: &Start) -> [__m512i; N] {
     let first = broadcast_of(&key.rounds[0]);
     let mut state = [first; N];
+    if start.aligned {
+        let j0 = _mm512_xor_si512(broadcast(start.j0), first);
+        for (block, counts) in state.iter_mut().zip(&COUNTS) {
+            *block = _mm512_xor_si512(j0, load_quad(counts));
+        }
+        return state;
+    }
     // One lane less than it has is added to the counter of block 0.
     let down = _mm512_set_epi32(0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, -1);
     let mut counters = _mm512_add_epi32(broadcast(start.counter), down);
-    let mixed = _mm512_mask_broadcast_i32x4(counters, 0x000f, start.j0);
-    state[0] = _mm512_xor_si512(reverse_quad(mixed), first);
+    let mixed = _mm512_mask_broadcast_i32x4(reverse_quad(counters), 0x000f, start.j0);
+    state[0] = _mm512_xor_si512(mixed, first);
     for block in &mut state[1..] {
         counters = _mm512_add_epi32(counters, four());
         *block = _mm512_xor_si512(reverse_quad(counters), first);
     }
     state
 }
+
+/// What makes of a J0 that counts from 1 the counters of its message's first blocks.
+static COUNTS: [[u8; 64]; STEP + 1] = {
+    let mut counts = [[0; 64]; STEP + 1];
+    let mut i = 0;
+    while i < 4 * (STEP + 1) {
+        counts[i / 4][16 * (i % 4) + 15] = (i as u8 + 1) ^ 1;
+        i += 1;
+    }
+    counts
+};
 
 /// The bytes of a first vector's text, which are behind J0's lane, where it is whole.
 const FIRST: u64 = u64::MAX >> 16;

@@ -99,17 +99,16 @@ impl Grouped for Expanded {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    crypt::<SEAL>(key, j0_of(nonce), true, aad, text)
+    crypt::<SEAL>(key, block_of(nonce), true, aad, text)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
     path!(vaes512.from, SEAL, crate::paths::wraps(j0, text.len()));
-    crypt::<SEAL>(key, reverse(load(j0)), false, aad, text)
+    crypt::<SEAL>(key, load(j0), false, aad, text)
 }
 
-/// One message. `j0` is byte-reversed, so that its counter is the lowest 32 bits and counts with one addition. `aligned`: it
-/// is 1. That of another nonce comes of H, so nothing asks it.
+/// One message. `aligned`: J0's counter is 1. That of another nonce comes of H, so nothing asks it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
@@ -117,11 +116,11 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
     path!(vaes512.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
         0..=3 => {
-            let start = Start::of(key, j0, aad, text.len());
+            let start = Start::of(key, j0, aligned, aad, text.len());
             flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text)
         }
         4..=6 => {
-            let start = Start::of(key, j0, aad, text.len());
+            let start = Start::of(key, j0, aligned, aad, text.len());
             flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text)
         }
         _ => match key.far.get() {
@@ -135,11 +134,13 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
     }
 }
 
-/// What a flight starts from, byte-reversed.
+/// What a flight starts from.
 #[derive(Clone, Copy)]
 struct Start {
     j0: __m128i,
-    /// The counter of its first block of text.
+    /// Whether the flight begins its message, and J0 counts from 1: then all its counters are J0 and a constant.
+    aligned: bool,
+    /// The counter of its first block of text, byte-reversed, so that it counts with one addition.
     counter: __m128i,
     /// What its hash starts with: lane 1 is added to its first block, lane 0 to the block before that.
     waiting: __m512i,
@@ -150,10 +151,11 @@ impl Start {
     /// That of a message.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-    fn of(key: &Schedule, j0: __m128i, aad: &[u8], length: usize) -> Self {
+    fn of(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], length: usize) -> Self {
         Self {
             j0,
-            counter: _mm_add_epi32(j0, _mm_set_epi32(0, 0, 0, 1)),
+            aligned,
+            counter: _mm_add_epi32(reverse(j0), _mm_set_epi32(0, 0, 0, 1)),
             waiting: _mm512_zextsi128_si512(hash_all_but_last(key, aad)),
             lengths: lengths_of(aad.len(), length),
         }
@@ -170,7 +172,7 @@ fn crypt_long<const SEAL: bool>(
     aad: &[u8],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
-    let start = Start::of(key, j0, aad, text.len());
+    let start = Start::of(key, j0, aligned, aad, text.len());
     let steps = (text.len() - 1) / (64 * STEP);
     let (head, rest) = text.split_at(64 * STEP * steps);
     if steps == 0 {
@@ -191,10 +193,11 @@ fn crypt_long<const SEAL: bool>(
     };
     if SEAL {
         let mut last = steps.get(steps.len() - 1);
-        let start = Start { counter, waiting: _mm512_zextsi128_si512(hash), ..start };
+        let start = Start { counter, aligned: false, waiting: _mm512_zextsi128_si512(hash), ..start };
         fly::<SEAL, true>(key, far, start, &last.get_out().0, rest)
     } else {
-        fly::<SEAL, false>(key, far, Start { counter, waiting: lane_1(hash), ..start }, &[0; 64 * STEP], rest)
+        let start = Start { counter, aligned: false, waiting: lane_1(hash), ..start };
+        fly::<SEAL, false>(key, far, start, &[0; 64 * STEP], rest)
     }
 }
 
