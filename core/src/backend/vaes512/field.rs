@@ -28,7 +28,7 @@ pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
     path!(vaes512.aad, crate::paths::aad(aad.len()));
     let Some(whole) = aad.len().checked_sub(1) else { return _mm_setzero_si128() };
     let (whole, last) = aad.split_at(whole & !15);
-    let last = reverse(_mm512_castsi512_si128(load_masked(last, 0, u64::MAX.unbounded_shr((64 - last.len()) as u32))));
+    let last = reverse(load_block(last));
     if whole.is_empty() { last } else { _mm_xor_si128(last, hash_whole(key, whole)) }
 }
 
@@ -302,6 +302,16 @@ pub(super) fn load_masked(bytes: &[u8], at: usize, mask: u64) -> __m512i {
     check_mask(bytes.len(), at, mask);
     // SAFETY: the bytes of the mask lie in the slice, and a masked load touches no other.
     unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().wrapping_add(at).cast()) }
+}
+
+/// Up to 16 bytes, and zeros behind them: 16 bytes are asked for and not 64, so that what was just written beside them is not
+/// waited for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn load_block(bytes: &[u8]) -> __m128i {
+    assert!(bytes.len() <= 16);
+    // SAFETY: the bytes of the mask lie in the slice, and a masked load touches no other.
+    unsafe { _mm_maskz_loadu_epi8(((1_u32 << bytes.len()) - 1) as u16, bytes.as_ptr().cast()) }
 }
 
 /// Stores the bytes of `mask` in the 64 at `at`, which may begin before the slice and end behind it.

@@ -34,8 +34,8 @@ use super::Kernel;
 use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, multiply, reverse, square,
-    to_bytes, unroll, wipe,
+    Powers, Rounds, encrypt, encrypt_each, expand, hash_key, lengths_of, load, multiply, reverse, square, to_bytes,
+    unroll, wipe,
 };
 use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
