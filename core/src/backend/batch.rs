@@ -1,8 +1,8 @@
 //! Many messages: short ones in groups of four, whose work a kernel interleaves; the others one by one.
 //!
 //! A short message alone waits: for its AES rounds, one after the other, and then for its hash. Four at once fill those
-//! waits with each other's work. They have to be of one class, which is a kernel's: of as many vectors. A pass over the
-//! messages a class finds them wherever they stand, so that sizes may be mixed.
+//! waits with each other's work. They have to be of one class, which is a kernel's: of as many blocks, or vectors. They are found
+//! wherever they stand, so that sizes may be mixed.
 
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no other backend interleaves yet"))]
 
@@ -14,6 +14,9 @@ use crate::{Aes256Gcm, Nonce, Tag};
 
 /// Messages that are interleaved.
 pub(super) const GROUP: usize = 4;
+
+/// The most classes that a kernel has.
+const CLASSES: usize = 8;
 
 /// One message as a kernel sees it; `tag` is for the tag that it computes.
 pub(crate) struct Parts<'a> {
@@ -76,7 +79,7 @@ impl<J: Job> Job for (&Aes256Gcm, J) {
 
 /// A kernel that interleaves.
 pub(crate) trait Grouped: Kernel + Sized {
-    /// Classes of messages that it interleaves; longer ones are as fast alone.
+    /// Classes of messages that it interleaves, eight at most; longer ones are as fast alone.
     const CLASSES: usize;
 
     /// The key, if it was expanded for this kernel.
@@ -99,22 +102,21 @@ pub(super) fn run<K: Grouped, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J])
         path!(batch.alone, SEAL, 0);
         return one_by_one::<K, J, SEAL>(key, jobs);
     }
-    for class in 0..K::CLASSES {
-        let mut group = [0; GROUP];
-        let mut count = 0;
-        for i in 0..jobs.len() {
-            if K::class(jobs[i].length()) != class {
-                continue;
-            }
-            group[count] = i;
-            count += 1;
-            if count == GROUP {
-                path!(batch.group, SEAL, 0);
-                let jobs = jobs.get_disjoint_mut(group).expect("four places, all different");
-                K::group::<SEAL>(class, jobs.map(|job| keyed(key, job)));
-                count = 0;
-            }
+    let mut waiting = [[0; GROUP]; CLASSES];
+    let mut counts = [0; CLASSES];
+    for i in 0..jobs.len() {
+        let class = K::class(jobs[i].length());
+        let Some(group) = waiting[..K::CLASSES].get_mut(class) else { continue };
+        group[counts[class]] = i;
+        counts[class] += 1;
+        if counts[class] == GROUP {
+            path!(batch.group, SEAL, 0);
+            let jobs = jobs.get_disjoint_mut(*group).expect("four places, all different");
+            K::group::<SEAL>(class, jobs.map(|job| keyed(key, job)));
+            counts[class] = 0;
         }
+    }
+    for (group, count) in waiting.iter().zip(counts) {
         for &i in &group[..count] {
             path!(batch.left, SEAL, count);
             one_by_one::<K, J, SEAL>(key, &mut jobs[i..=i]);

@@ -19,6 +19,7 @@
 
 mod field;
 mod flight;
+mod lanes;
 mod steps;
 mod weave;
 
@@ -41,6 +42,7 @@ use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
+use lanes::*;
 use steps::*;
 use weave::*;
 
@@ -62,7 +64,7 @@ pub(crate) struct Expanded {
 super::x86::kernel!(cpu::Vaes512, "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq");
 
 impl Grouped for Expanded {
-    const CLASSES: usize = 2;
+    const CLASSES: usize = NEAR - 1;
 
     fn of(expanded: &super::Expanded) -> Option<&Self> {
         match expanded {
@@ -71,20 +73,32 @@ impl Grouped for Expanded {
         }
     }
 
+    /// Blocks: up to six, whose powers every key has.
     #[inline]
     fn class(length: usize) -> usize {
-        // Up to three blocks, which are one vector with J0; up to six, whose powers every key has.
-        match length.div_ceil(16) {
-            0..=3 => 0,
-            4..=6 => 1,
-            _ => Self::CLASSES,
-        }
+        length.div_ceil(16)
     }
 
     #[inline]
     fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]) {
-        if class == 0 {
-            // SAFETY: a key's proof exists only if `detect` saw every feature that `four_flights` enables.
+        let [(one, _), others @ ..] = &jobs;
+        if class > 0 && others.iter().all(|(key, _)| core::ptr::eq(*key, *one)) {
+            let schedule = &one.schedule;
+            let jobs = jobs.map(|(_, parts)| parts);
+            // SAFETY: a key's proof exists only if `detect` saw every feature that `four_lanes` enables.
+            unsafe {
+                match class {
+                    1 => four_lanes::<SEAL, 1>(schedule, jobs),
+                    2 => four_lanes::<SEAL, 2>(schedule, jobs),
+                    3 => four_lanes::<SEAL, 3>(schedule, jobs),
+                    4 => four_lanes::<SEAL, 4>(schedule, jobs),
+                    5 => four_lanes::<SEAL, 5>(schedule, jobs),
+                    _ => four_lanes::<SEAL, 6>(schedule, jobs),
+                }
+            }
+        } else if class < 4 {
+            // Up to three blocks, which are one vector with J0.
+            // SAFETY: as above.
             unsafe { four_flights::<SEAL, 1>(jobs) };
         } else {
             // SAFETY: as above.
