@@ -88,8 +88,8 @@ pub(crate) trait Grouped: Kernel + Sized {
     /// The class of messages of this length; from CLASSES on: alone.
     fn class(length: usize) -> usize;
 
-    /// Encrypts or decrypts four messages of one class, and computes their tags.
-    fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]);
+    /// Encrypts or decrypts four messages of one class, each under its key, and computes their tags.
+    fn group<const SEAL: bool>(class: usize, keys: [&Self; GROUP], jobs: &mut [Parts<'_>; GROUP]);
 
     /// Clears the registers that a group leaves behind.
     fn clear();
@@ -111,8 +111,9 @@ pub(super) fn run<K: Grouped, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J])
         counts[class] += 1;
         if counts[class] == GROUP {
             path!(batch.group, SEAL, 0);
-            let jobs = jobs.get_disjoint_mut(*group).expect("four places, all different");
-            K::group::<SEAL>(class, jobs.map(|job| keyed(key, job)));
+            let [a, b, c, d] =
+                jobs.get_disjoint_mut(*group).expect("four places, all different").map(|job| keyed(key, job));
+            K::group::<SEAL>(class, [a.0, b.0, c.0, d.0], &mut [a.1, b.1, c.1, d.1]);
             counts[class] = 0;
         }
     }

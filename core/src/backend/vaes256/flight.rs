@@ -38,27 +38,30 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
 /// Four short messages at once, whose AES rounds alternate; each has its own key.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn four<const SEAL: bool, const N: usize>(jobs: [(&Expanded, Parts<'_>); GROUP]) {
+pub(super) fn four<const SEAL: bool, const N: usize>(keys: [&Expanded; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
     path!(vaes256.four, SEAL, N);
-    let keys = jobs.each_ref().map(|(key, _)| &key.schedule);
-    let starts =
-        jobs.each_ref().map(|(key, parts)| Start::of(&key.schedule, j0_of(parts.nonce), parts.aad, parts.text.len()));
+    let keys = keys.map(|key| &key.schedule);
+    let start = |j: usize| {
+        let Parts { nonce, aad, text, .. } = &jobs[j];
+        Start::of(keys[j], j0_of(nonce), aad, text.len())
+    };
+    let starts = [start(0), start(1), start(2), start(3)];
     let mut states = [[_mm256_setzero_si256(); N]; GROUP];
     unroll!(J in 0 1 2 3 => { states[J] = counters(keys[J], &starts[J]); });
     unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
         unroll!(J in 0 1 2 3 => { round(&mut states[J], keys[J].rounds[R]); });
     });
-    for (j, (key, parts)) in jobs.into_iter().enumerate() {
-        let text = InOutBuf::from(parts.text);
+    for (j, parts) in jobs.iter_mut().enumerate() {
+        let text = InOutBuf::from(&mut *parts.text);
         let end = End::<N>::of(&text);
         let mut sum = PairSum::zero();
         if !SEAL {
             for i in 1..N.saturating_sub(1) {
-                end.hash_whole(i, &text, &key.schedule.near, &mut sum);
+                end.hash_whole(i, &text, &keys[j].near, &mut sum);
             }
         }
-        let near = &key.schedule.near;
-        *parts.tag = end.finish::<SEAL, NEAR, false, true>(&key.schedule, near, &starts[j], states[j], sum, text);
+        let near = &keys[j].near;
+        *parts.tag = end.finish::<SEAL, NEAR, false, true>(keys[j], near, &starts[j], states[j], sum, text);
     }
 }
 

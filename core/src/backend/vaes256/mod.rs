@@ -79,12 +79,12 @@ impl Grouped for Expanded {
     }
 
     #[inline]
-    fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]) {
+    fn group<const SEAL: bool>(class: usize, keys: [&Self; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
         match class {
             // SAFETY: a key's proof exists only if `detect` saw every feature that `four` enables.
-            0 => unsafe { four::<SEAL, 2>(jobs) },
+            0 => unsafe { four::<SEAL, 2>(keys, jobs) },
             // SAFETY: as above.
-            _ => unsafe { four::<SEAL, 3>(jobs) },
+            _ => unsafe { four::<SEAL, 3>(keys, jobs) },
         }
     }
 

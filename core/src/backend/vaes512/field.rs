@@ -28,7 +28,7 @@ pub(super) fn hash_all_but_last(key: &Schedule, aad: &[u8]) -> __m128i {
     path!(vaes512.aad, crate::paths::aad(aad.len()));
     let Some(whole) = aad.len().checked_sub(1) else { return _mm_setzero_si128() };
     let (whole, last) = aad.split_at(whole & !15);
-    let last = reverse(load_block(last));
+    let last = reverse(block_at(last, 0));
     if whole.is_empty() { last } else { _mm_xor_si128(last, hash_whole(key, whole)) }
 }
 
@@ -304,14 +304,36 @@ pub(super) fn load_masked(bytes: &[u8], at: usize, mask: u64) -> __m512i {
     unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().wrapping_add(at).cast()) }
 }
 
-/// Up to 16 bytes, and zeros behind them: 16 bytes are asked for and not 64, so that what was just written beside them is not
-/// waited for.
+/// Up to 16 bytes from `at` on, and zeros behind them. No more than 16 bytes are asked for, so that what was just written
+/// beside them is not waited for.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) fn load_block(bytes: &[u8]) -> __m128i {
-    assert!(bytes.len() <= 16);
-    // SAFETY: the bytes of the mask lie in the slice, and a masked load touches no other.
-    unsafe { _mm_maskz_loadu_epi8(((1_u32 << bytes.len()) - 1) as u16, bytes.as_ptr().cast()) }
+pub(super) fn block_at(bytes: &[u8], at: usize) -> __m128i {
+    let mask = 0xffff >> (16 - bytes.len().saturating_sub(at).min(16));
+    // SAFETY: the mask has a bit for each of up to 16 bytes that the slice has from `at` on, and a masked load touches no other.
+    unsafe { _mm_maskz_loadu_epi8(mask as u16, bytes.as_ptr().wrapping_add(at).cast()) }
+}
+
+/// Up to 64 bytes from `at` on, and zeros behind them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn quad_at(bytes: &[u8], at: usize) -> __m512i {
+    // SAFETY: the mask has a bit for each of up to 64 bytes that the slice has from `at` on, and a masked load touches no other.
+    unsafe { _mm512_maskz_loadu_epi8(quad_mask(bytes, at), bytes.as_ptr().wrapping_add(at).cast()) }
+}
+
+/// Stores up to 64 bytes from `at` on, as many as there are.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn put_quad_at(bytes: &mut [u8], at: usize, quad: __m512i) {
+    // SAFETY: as in `quad_at`.
+    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().wrapping_add(at).cast(), quad_mask(bytes, at), quad) };
+}
+
+#[inline]
+fn quad_mask(bytes: &[u8], at: usize) -> u64 {
+    let left = bytes.len().saturating_sub(at);
+    if left < 64 { (1 << left) - 1 } else { u64::MAX }
 }
 
 /// Stores the bytes of `mask` in the 64 at `at`, which may begin before the slice and end behind it.

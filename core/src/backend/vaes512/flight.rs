@@ -70,20 +70,21 @@ fn open<const N: usize, const P: usize>(
 /// Four short messages at once, whose AES rounds alternate; each has its own key.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn four_flights<const SEAL: bool, const N: usize>(jobs: [(&Expanded, Parts<'_>); GROUP]) {
+pub(super) fn four_flights<const SEAL: bool, const N: usize>(keys: [&Expanded; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
     path!(vaes512.four, SEAL, N);
-    let keys = jobs.each_ref().map(|(key, _)| &key.schedule);
-    let starts = jobs
-        .each_ref()
-        .map(|(key, parts)| Start::of(&key.schedule, block_of(parts.nonce), true, parts.aad, parts.text.len()));
+    let keys = keys.map(|key| &key.schedule);
+    let start = |j: usize| {
+        let Parts { nonce, aad, text, .. } = &jobs[j];
+        Start::of(keys[j], block_of(nonce), true, aad, text.len())
+    };
+    let starts = [start(0), start(1), start(2), start(3)];
     let mut states = [[_mm512_setzero_si512(); N]; GROUP];
     unroll!(J in 0 1 2 3 => { states[J] = counters(keys[J], &starts[J]); });
     unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
         unroll!(J in 0 1 2 3 => { round(&mut states[J], &keys[J].rounds[R]); });
     });
-    for (j, (key, parts)) in jobs.into_iter().enumerate() {
-        let near = &key.schedule.near;
-        let text = InOutBuf::from(parts.text);
+    for (j, parts) in jobs.iter_mut().enumerate() {
+        let (near, text) = (&keys[j].near, InOutBuf::from(&mut *parts.text));
         *parts.tag = finish::<SEAL, N, { NEAR + PAD }, false, true>(keys[j], near, starts[j], states[j], text);
     }
 }

@@ -16,24 +16,41 @@ use super::*;
 
 /// Messages of B blocks, of which the last may not be whole, and their tags.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, mut jobs: [Parts<'_>; GROUP]) {
+pub(super) fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
     const { assert!(1 <= B && B <= NEAR - 2) };
     path!(vaes512.lanes, SEAL, B);
-    let lengths = jobs.each_ref().map(|job| job.text.len());
-    assert!(lengths.iter().all(|length| length.div_ceil(16) == B));
-    // The bytes of the quads of a message; those of the last blocks, side by side.
-    let bytes = lengths.map(|length| [0, 64].map(|at| !u64::MAX.unbounded_shl(length.saturating_sub(at) as u32)));
+    let [a, b, c, d] = &mut *jobs;
+    let lengths = [a.text.len(), b.text.len(), c.text.len(), d.text.len()];
+    // One to sixteen bytes of the last block; of four messages, side by side.
     let mut last_bytes = 0;
-    unroll!(J in 0 1 2 3 => { last_bytes |= (0xffff >> (16 * B - lengths[J])) << (16 * J); });
+    unroll!(J in 0 1 2 3 => {
+        let part = lengths[J].wrapping_sub(16 * (B - 1));
+        assert!((1..=16).contains(&part));
+        last_bytes |= (0xffff >> (16 - part)) << (16 * J);
+    });
 
-    let nonces = quad_of(jobs.each_ref().map(|job| block_of(job.nonce)));
-    let waiting = quad_of(jobs.each_ref().map(|job| hash_all_but_last(key, job.aad)));
-    let ends = quad_of(jobs.each_ref().map(|job| lengths_of(job.aad.len(), job.text.len())));
+    // Hashed first: where this branches, the compiler would put the vectors of the rounds on the stack.
+    let near = &key.near;
+    let mut sum = QuadSum::zero();
+    let blocks = a.aad.len().div_ceil(16);
+    let alike = [b.aad.len(), c.aad.len(), d.aad.len()].iter().all(|length| length.div_ceil(16) == blocks);
+    if B + 1 + blocks <= NEAR && alike {
+        for i in 0..blocks {
+            let at = 16 * i;
+            let quad = quad_of(block_at(a.aad, at), block_at(b.aad, at), block_at(c.aad, at), block_at(d.aad, at));
+            add(&mut sum, reverse_quad(quad), near, B + 1 + blocks - i);
+        }
+    } else {
+        add(&mut sum, hash_each_but_last(key, [a.aad, b.aad, c.aad, d.aad]), near, B + 2);
+    }
+    let ends = |job: &Parts<'_>| lengths_of(job.aad.len(), job.text.len());
+    add(&mut sum, quad_of(ends(a), ends(b), ends(c), ends(d)), near, 1);
+    let nonces = quad_of(block_of(a.nonce), block_of(b.nonce), block_of(c.nonce), block_of(d.nonce));
     let mut texts = [_mm512_setzero_si512(); 8];
     unroll!(Q in 0 1 => {
         if 4 * Q < B {
-            let mut quads = [_mm512_setzero_si512(); GROUP];
-            unroll!(J in 0 1 2 3 => { quads[J] = load_masked(&jobs[J].text[64 * Q..], 0, bytes[J][Q]); });
+            let at = 64 * Q;
+            let quads = [quad_at(a.text, at), quad_at(b.text, at), quad_at(c.text, at), quad_at(d.text, at)];
             let quads = transpose(quads);
             unroll!(I in 0 1 2 3 => { texts[4 * Q + I] = quads[I]; });
         }
@@ -55,13 +72,6 @@ pub(super) fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, mut j
     let last = broadcast_of(&key.rounds[14]);
     masks = _mm512_aesenclast_epi128(masks, last);
 
-    let near = &key.near;
-    let mut sum = QuadSum::zero();
-    let mut add = |block, power: usize| {
-        sum.add(block, broadcast_of(&near.plain[NEAR - power]), broadcast_of(&near.folded[NEAR - power]));
-    };
-    add(waiting, B + 2);
-    add(ends, 1);
     unroll!(I in 0 1 2 3 4 5 => {
         if I < B {
             let output = _mm512_aesenclast_epi128(states[I], _mm512_xor_si512(last, texts[I]));
@@ -69,27 +79,46 @@ pub(super) fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, mut j
             if SEAL && I == B - 1 {
                 hashed = _mm512_maskz_mov_epi8(last_bytes, hashed);
             }
-            add(reverse_quad(hashed), B + 1 - I);
+            add(&mut sum, reverse_quad(hashed), near, B + 1 - I);
             texts[I] = output;
         }
     });
     unroll!(Q in 0 1 => {
         if 4 * Q < B {
             let quads = transpose([texts[4 * Q], texts[4 * Q + 1], texts[4 * Q + 2], texts[4 * Q + 3]]);
-            unroll!(J in 0 1 2 3 => { store_masked(&mut jobs[J].text[64 * Q..], 0, bytes[J][Q], quads[J]); });
+            put_quad_at(a.text, 64 * Q, quads[0]);
+            put_quad_at(b.text, 64 * Q, quads[1]);
+            put_quad_at(c.text, 64 * Q, quads[2]);
+            put_quad_at(d.text, 64 * Q, quads[3]);
         }
     });
     let tags = _mm512_xor_si512(reverse_quad(sum.reduce_each()), masks);
-    *jobs[0].tag = to_bytes(_mm512_castsi512_si128(tags));
-    *jobs[1].tag = to_bytes(_mm512_extracti32x4_epi32(tags, 1));
-    *jobs[2].tag = to_bytes(_mm512_extracti32x4_epi32(tags, 2));
-    *jobs[3].tag = to_bytes(_mm512_extracti32x4_epi32(tags, 3));
+    *a.tag = to_bytes(_mm512_castsi512_si128(tags));
+    *b.tag = to_bytes(_mm512_extracti32x4_epi32(tags, 1));
+    *c.tag = to_bytes(_mm512_extracti32x4_epi32(tags, 2));
+    *d.tag = to_bytes(_mm512_extracti32x4_epi32(tags, 3));
+}
+
+/// Adds a block in each lane, times this power of H'.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+fn add(sum: &mut QuadSum, blocks: __m512i, near: &Near, power: usize) {
+    sum.add(blocks, broadcast_of(&near.plain[NEAR - power]), broadcast_of(&near.folded[NEAR - power]));
+}
+
+/// What waits for the last block of AAD, and that block, of four messages.
+#[cold]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn hash_each_but_last(key: &Schedule, aads: [&[u8]; GROUP]) -> __m512i {
+    let [a, b, c, d] = aads;
+    let (a, b) = (hash_all_but_last(key, a), hash_all_but_last(key, b));
+    quad_of(a, b, hash_all_but_last(key, c), hash_all_but_last(key, d))
 }
 
 /// A block in each lane.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn quad_of([a, b, c, d]: [__m128i; 4]) -> __m512i {
+fn quad_of(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> __m512i {
     let low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
     let high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
     _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)

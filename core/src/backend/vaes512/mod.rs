@@ -80,11 +80,10 @@ impl Grouped for Expanded {
     }
 
     #[inline]
-    fn group<const SEAL: bool>(class: usize, jobs: [(&Self, Parts<'_>); GROUP]) {
-        let [(one, _), others @ ..] = &jobs;
-        if class > 0 && others.iter().all(|(key, _)| core::ptr::eq(*key, *one)) {
+    fn group<const SEAL: bool>(class: usize, keys: [&Self; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
+        let [one, others @ ..] = keys;
+        if class > 0 && others.iter().all(|key| core::ptr::eq(*key, one)) {
             let schedule = &one.schedule;
-            let jobs = jobs.map(|(_, parts)| parts);
             // SAFETY: a key's proof exists only if `detect` saw every feature that `four_lanes` enables.
             unsafe {
                 match class {
@@ -99,10 +98,10 @@ impl Grouped for Expanded {
         } else if class < 4 {
             // Up to three blocks, which are one vector with J0.
             // SAFETY: as above.
-            unsafe { four_flights::<SEAL, 1>(jobs) };
+            unsafe { four_flights::<SEAL, 1>(keys, jobs) };
         } else {
             // SAFETY: as above.
-            unsafe { four_flights::<SEAL, 2>(jobs) };
+            unsafe { four_flights::<SEAL, 2>(keys, jobs) };
         }
     }
 
