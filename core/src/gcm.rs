@@ -174,10 +174,10 @@ impl Aes256Gcm {
         &self.expanded
     }
 
-    /// The key that these two blocks are when this one has encrypted them, for XAES.
+    /// The key that two blocks are when this one has encrypted them, for XAES: `block`, which counts 0, and from it 1 and 2.
     #[inline(never)]
-    pub(crate) fn derive(&self, halves: &[[u8; 16]; 2]) -> Self {
-        self.expanded.derive(halves, Self::over)
+    pub(crate) fn derive(&self, block: u128) -> Self {
+        self.expanded.derive(block, Self::over)
     }
 
     /// AES-256 of each block under this key, for XAES's derivation.

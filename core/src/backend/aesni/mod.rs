@@ -24,7 +24,7 @@ use super::Kernel;
 use super::lazy::Lazy;
 use super::x86::{
     Powers, Rounds, Sum, encrypt, encrypt_each, expand, fold, hash_key, j0_of, lengths_of, load, load_last, multiply,
-    ones, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+    number, ones, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
 use crate::ct::{clear_stack, clear_vectors};
 use crate::{Key, Nonce, Tag, cpu};

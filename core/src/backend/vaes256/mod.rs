@@ -34,7 +34,7 @@ use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
     Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short,
-    multiply, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
+    multiply, number, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
 use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};

@@ -29,14 +29,14 @@ use core::arch::x86_64::*;
 use aead::array::Array;
 use aead::consts::U512;
 use aead::inout::{InOut, InOutBuf};
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 use super::Kernel;
 use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, encrypt, encrypt_each, expand, hash_key, lengths_of, load, multiply, reverse, square, to_bytes,
-    unroll, wipe,
+    Powers, Rounds, encrypt, encrypt_each, expand, hash_key, lengths_of, load, multiply, number, reverse, square,
+    to_bytes, unroll,
 };
 use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
