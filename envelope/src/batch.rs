@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     fn key() -> DataKey {
-        DataKey::new(1, &Key::from([1; 32]))
+        DataKey::new(1, &Key::from([1; 32]), Arc::default())
     }
 
     #[test]

@@ -15,9 +15,30 @@ pub enum Error {
     /// The KMS denies this caller the use of the key; whoever writes the key's policy decides.
     #[error("the KMS denies the use of the table's key; ask whoever writes the key's policy")]
     AccessDenied,
+    /// The table is under this KMS key already, beside the one that was to be replaced; the caller removes that one.
+    #[error("the table is under the KMS key {key} already")]
+    AlreadyUnderKmsKey {
+        /// Its ARN.
+        key: String,
+    },
     /// The connection was closed; the caller opens another.
     #[error("the connection is closed; open another")]
     Closed,
+    /// A generation of a data key still seals, or may still seal in a process that has not seen the next one; whoever
+    /// retires it waits.
+    #[error("data key {number} is in use{}; retire it later", until.map(|date| format!(" until {}", date::text(date))).unwrap_or_default())]
+    GenerationInUse {
+        /// Its number.
+        number: u32,
+        /// When nothing seals with it any more; None if that is not known yet.
+        until: Option<SystemTime>,
+    },
+    /// A table cannot be without its base table, or without any KMS key; the caller names another, or deletes the table.
+    #[error("a table cannot be without {part}")]
+    Indispensable {
+        /// What was to be taken away.
+        part: String,
+    },
     /// A table's or index's name is not 1 to 255 of `A-Z a-z 0-9 _ - .`, or stands twice; the caller chooses another.
     #[error("the name {name:?} cannot be used: a name is 1 to 255 of A-Z a-z 0-9 _ - . and stands once")]
     InvalidName {
@@ -43,6 +64,12 @@ pub enum Error {
     /// The KMS key is disabled; its administrator enables it.
     #[error("the table's KMS key is disabled; its administrator can enable it")]
     KeyDisabled,
+    /// Others changed the table's key file at the same time, again and again; nothing was done, and the caller tries again.
+    #[error("the key file of table {table:?} was changed by others meanwhile; nothing was done, try again")]
+    KeyFileBusy {
+        /// The table.
+        table: String,
+    },
     /// The table's key file is damaged, forged, or unreadable to its KMS key; restore it or the one before it.
     #[error("the key file {path} is damaged or not this table's; restore it, or the one before it", path = path.display())]
     KeyFileCorrupt {
@@ -64,6 +91,12 @@ pub enum Error {
     /// The table, its connection or the service was locked by hand; who locked it unlocks it.
     #[error("the table was locked by hand; unlock it where it was locked")]
     Locked,
+    /// The table is not under this KMS key; the caller names one that its description has.
+    #[error("the table is not under the KMS key {key}")]
+    NoSuchKmsKey {
+        /// The KMS key, as the caller named it.
+        key: String,
+    },
     /// The table has no structure of this name; the caller names one that its spec had.
     #[error("the table has no such structure: {name}")]
     NoSuchStructure {
@@ -88,6 +121,12 @@ pub enum Error {
     /// The output lies partly over the input; the caller gives the same place or another one.
     #[error("the output buffer lies partly over the input")]
     Overlap,
+    /// The table has a structure of this name already; the caller opens it or chooses another name.
+    #[error("the table has the structure {name} already")]
+    StructureExists {
+        /// Its name.
+        name: String,
+    },
     /// There is a table of this name already; the caller opens it or chooses another name.
     #[error("there is a table {table:?} already")]
     TableExists {

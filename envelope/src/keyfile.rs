@@ -1,42 +1,79 @@
 //! The table's key file: bytes <-> type, nothing else. No key is unwrapped here and no file is touched.
 //!
-//! JSON that a person can read, wrapped keys only. Its last member is the MAC of every byte before it, under a key
-//! derived from the root key, so that it can be checked only after the KMS has unwrapped that. docs/FORMAT.md.
+//! ```text
+//! {  version, table, ..., structures      authenticated
+//!    mac                                  of every byte before it, under a key derived from the root key
+//!    root_key: [ ... ]                    the root key as each KMS key wrapped it; it proves itself, for no other root
+//! }                                       key gives this MAC. So a KMS can wrap it anew and give it to nobody
+//! ```
+//!
+//! JSON that a person can read, wrapped keys only. Version 1, which had one wrapping and had it before the MAC, is read and no
+//! longer written. docs/FORMAT.md.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::time::SystemTime;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::bytes::{Base64, hexadecimal};
 use crate::date::Date;
 use crate::keys::WRAPPED;
 use crate::table::StructureName;
 use crate::{Error, Result};
 
-const VERSION: u32 = 1;
-/// Between the authenticated bytes and the MAC.
-const BEFORE_MAC: &[u8] = b",\n  \"mac\": \"";
-const AFTER_MAC: &[u8] = b"\"\n}\n";
+const VERSION: u32 = 2;
+const VERSION_1: u32 = 1;
+/// Between the authenticated bytes and the MAC. A line feed in a string is written `\n`, so this is nowhere else.
+const BEFORE_MAC: &str = ",\n  \"mac\": \"";
+/// Between the MAC and the wrapped root key.
+const AFTER_MAC: &str = "\",\n  \"root_key\": ";
+const END: &str = "\n}\n";
+const AFTER_MAC_1: &str = "\"\n}\n";
+const MAC_TEXT: usize = 64;
 
-/// What a key file says, but for its MAC.
+/// What a key file says under its MAC.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyFile {
     pub(crate) version: u32,
     pub(crate) table: String,
-    #[serde(with = "hex_bytes")]
+    #[serde(with = "hexadecimal")]
     pub(crate) table_id: [u8; 16],
     pub(crate) subscriber: String,
     pub(crate) created: Date,
-    /// The ARN of the KMS key that wraps the root key.
-    pub(crate) kms_key: String,
-    #[serde(with = "base64_bytes")]
-    pub(crate) root_key: Vec<u8>,
+    /// More than the number of any data key and the id of any structure that the table ever had. Not in version 1, whose
+    /// tables lost none.
+    #[serde(default)]
+    pub(crate) next_number: u32,
+    /// There while the table moves to another root key: the first of the new KMS keys, as the mover named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) switching_to: Option<String>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) switching_since: Option<Date>,
     pub(crate) structures: Vec<StructureEntry>,
+    /// Version 1 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kms_key: Option<String>,
+    /// Version 1 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root_key: Option<Base64>,
 }
 
-/// A structure of the table and its wrapped data keys, the oldest first; the last one seals.
+/// The root key as one KMS key keeps it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wrapping {
+    /// The ARN of the KMS key.
+    pub(crate) kms_key: String,
+    /// What the KMS unwraps: the root key; or, if there is `sealed`, the key that opens that.
+    pub(crate) wrapped: Base64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sealed: Option<Base64>,
+}
+
+/// A structure of the table and its wrapped data keys, the oldest first.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StructureEntry {
@@ -51,30 +88,52 @@ pub(crate) struct StructureEntry {
 pub(crate) struct DataKeyEntry {
     pub(crate) number: u32,
     pub(crate) created: Date,
-    #[serde(with = "base64_bytes")]
-    pub(crate) wrapped: Vec<u8>,
+    /// Before this it opens and does not seal; none where it sealed from the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seals_from: Option<Date>,
+    pub(crate) wrapped: Base64,
 }
 
 /// A key file as it was read: what it says, and what proves it.
 pub(crate) struct Parsed<'a> {
     pub(crate) file: KeyFile,
+    /// One for each KMS key, in the order in which they are asked.
+    pub(crate) wrappings: Vec<Wrapping>,
     pub(crate) authenticated: &'a [u8],
     pub(crate) mac: [u8; 32],
+    /// Whether the MAC is of the wrapping too.
+    pub(crate) is_version_1: bool,
 }
 
 impl KeyFile {
-    pub(crate) const VERSION: u32 = VERSION;
+    /// A file of a new table, without a structure.
+    pub(crate) fn new(table: &str, table_id: [u8; 16], subscriber: &str, created: Date) -> Self {
+        Self {
+            version: VERSION,
+            table: table.to_owned(),
+            table_id,
+            subscriber: subscriber.to_owned(),
+            created,
+            next_number: 1,
+            switching_to: None,
+            switching_since: None,
+            structures: Vec::new(),
+            kms_key: None,
+            root_key: None,
+        }
+    }
 
     /// The file's bytes; `mac` computes the MAC of those before it.
-    pub(crate) fn to_bytes(&self, mac: impl FnOnce(&[u8]) -> io::Result<[u8; 32]>) -> io::Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self)?;
+    pub(crate) fn to_bytes(
+        &self,
+        wrappings: &[Wrapping],
+        mac: impl FnOnce(&[u8]) -> Result<[u8; 32]>,
+    ) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(unsayable)?;
         // Without its end, "\n}", which stands behind the MAC.
         bytes.truncate(bytes.len() - 2);
-        let mac = hex::encode(mac(&bytes)?);
-        for part in [BEFORE_MAC, mac.as_bytes(), AFTER_MAC] {
-            bytes.extend_from_slice(part);
-        }
-        Ok(bytes)
+        let mac = mac(&bytes)?;
+        finish(bytes, &mac, wrappings)
     }
 
     /// Takes a file apart. What it says is not authenticated yet.
@@ -87,7 +146,7 @@ impl KeyFile {
             version: u32,
         }
         if let Ok(Version { version }) = serde_json::from_slice(bytes)
-            && version != VERSION
+            && !(VERSION_1..=VERSION).contains(&version)
         {
             return Err(Error::UnknownVersion { version });
         }
@@ -95,99 +154,181 @@ impl KeyFile {
     }
 
     fn parse_known(bytes: &[u8]) -> Option<Parsed<'_>> {
-        let rest = bytes.strip_suffix(AFTER_MAC)?;
-        let (rest, mac) = rest.split_at(rest.len().checked_sub(64)?);
-        let authenticated = rest.strip_suffix(BEFORE_MAC)?;
+        let (authenticated, rest) = str::from_utf8(bytes).ok()?.split_once(BEFORE_MAC)?;
+        let (mac, end) = rest.split_at_checked(MAC_TEXT)?;
         let mut digest = [0; 32];
         hex::decode_to_slice(mac, &mut digest).ok()?;
-        let file: Self = serde_json::from_slice(&[authenticated, b"\n}"].concat()).ok()?;
-        file.is_sound().then_some(Parsed { file, authenticated, mac: digest })
+        let mut file: Self = serde_json::from_slice([authenticated, "\n}"].concat().as_bytes()).ok()?;
+        let is_version_1 = file.version == VERSION_1;
+        let wrappings = match (file.kms_key.take(), file.root_key.take()) {
+            (Some(kms_key), Some(wrapped)) if is_version_1 && end == AFTER_MAC_1 => {
+                file.is_of_version_1().then_some(())?;
+                (file.version, file.next_number) = (VERSION, file.numbers().max()?.checked_add(1)?);
+                vec![Wrapping { kms_key, wrapped, sealed: None }]
+            }
+            (None, None) if !is_version_1 => {
+                serde_json::from_slice(end.strip_prefix(AFTER_MAC)?.strip_suffix(END)?.as_bytes()).ok()?
+            }
+            _ => return None,
+        };
+        let is_sound = file.is_sound() && are_sound(&wrappings);
+        is_sound.then_some(Parsed {
+            file,
+            wrappings,
+            authenticated: authenticated.as_bytes(),
+            mac: digest,
+            is_version_1,
+        })
+    }
+
+    /// The next number for a data key, or for a structure and its first data key; never given out before.
+    ///
+    /// # Errors
+    /// None are left: the file would be longer than any that is read.
+    pub(crate) fn take_number(&mut self) -> io::Result<u32> {
+        let number = self.next_number;
+        self.next_number = number.checked_add(1).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(number)
     }
 
     /// Whether the parts fit together: one base table, no name, id or number twice, no structure without a data key.
     fn is_sound(&self) -> bool {
-        fn unique<T: Ord>(values: impl Iterator<Item = T>) -> bool {
-            let mut values: Vec<T> = values.collect();
-            let all = values.len();
-            values.sort_unstable();
-            values.dedup();
-            values.len() == all
-        }
         let entries = || self.structures.iter();
         let keys = || entries().flat_map(|entry| &entry.data_keys);
         entries().filter(|entry| entry.name == StructureName::Base).count() == 1
             && entries().all(|entry| !entry.data_keys.is_empty())
-            && keys().all(|key| key.number != 0 && key.wrapped.len() == WRAPPED)
+            && keys().all(|key| key.number != 0 && key.wrapped.0.len() == WRAPPED)
             && unique(entries().map(|entry| entry.id))
             && unique(entries().map(|entry| &entry.name))
             && unique(keys().map(|key| key.number))
+            && self.numbers().all(|number| number < self.next_number)
+    }
+
+    /// Whether there is nothing in it that came with version 2.
+    fn is_of_version_1(&self) -> bool {
+        let mut keys = self.structures.iter().flat_map(|entry| &entry.data_keys);
+        self.next_number == 0
+            && self.switching_to.is_none()
+            && self.switching_since.is_none()
+            && keys.all(|key| key.seals_from.is_none())
+    }
+
+    /// All numbers that are taken.
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let of_entry = |entry: &StructureEntry| entry.data_keys.iter().map(|key| key.number).max().max(Some(entry.id));
+        self.structures.iter().filter_map(of_entry)
     }
 }
 
-mod base64_bytes {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+impl Parsed<'_> {
+    /// The same file as if these were its wrappings.
+    pub(crate) fn under(&self, wrappings: Vec<Wrapping>) -> Self {
+        Self { file: self.file.clone(), wrappings, ..*self }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        BASE64_STANDARD.decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    /// The same file with other wrappings of the same root key. Its MAC stays.
+    pub(crate) fn with_wrappings(&self, wrappings: &[Wrapping]) -> Result<Vec<u8>> {
+        finish(self.authenticated.to_vec(), &self.mac, wrappings)
     }
 }
 
-mod hex_bytes {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 16], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(bytes))
+impl StructureEntry {
+    /// The place in `data_keys` of the one that seals at `now`: the last whose time has come.
+    pub(crate) fn sealing(&self, now: SystemTime) -> usize {
+        let has_come = |key: &DataKeyEntry| key.seals_from.is_none_or(|date| date.0 <= now);
+        self.data_keys.iter().rposition(has_come).unwrap_or(0)
     }
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 16], D::Error> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(String::deserialize(deserializer)?, &mut bytes).map_err(serde::de::Error::custom)?;
-        Ok(bytes)
+/// Puts the MAC and the wrappings behind the authenticated bytes.
+fn finish(mut bytes: Vec<u8>, mac: &[u8; 32], wrappings: &[Wrapping]) -> Result<Vec<u8>> {
+    let wrappings = serde_json::to_string_pretty(wrappings).map_err(unsayable)?.replace('\n', "\n  ");
+    for part in [BEFORE_MAC, &hex::encode(mac), AFTER_MAC, &wrappings, END] {
+        bytes.extend_from_slice(part.as_bytes());
     }
+    Ok(bytes)
+}
+
+/// Whether there is one, none twice, and each of a length that can be.
+fn are_sound(wrappings: &[Wrapping]) -> bool {
+    !wrappings.is_empty()
+        && wrappings.iter().all(|wrapping| wrapping.sealed.as_ref().is_none_or(|sealed| sealed.0.len() == WRAPPED))
+        && unique(wrappings.iter().map(|wrapping| &wrapping.kms_key))
+}
+
+/// Texts, whatever they stand for: one set is all the code that this takes.
+fn unique<T: ToString>(mut values: impl Iterator<Item = T>) -> bool {
+    let mut known = BTreeSet::new();
+    values.all(|value| known.insert(value.to_string()))
+}
+
+/// A date of a clock that is wrong by thousands of years.
+fn unsayable(error: serde_json::Error) -> Error {
+    Error::io("the key file to be written", error.into())
 }
 
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
-    use std::time::SystemTime;
 
     use super::*;
 
+    fn date(seconds: u64) -> Date {
+        Date(SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600 + seconds, 5))
+    }
+
+    fn key(number: u32, seals_from: Option<u64>) -> DataKeyEntry {
+        let seals_from = seals_from.map(date);
+        DataKeyEntry { number, created: date(0), seals_from, wrapped: Base64(vec![7; WRAPPED]) }
+    }
+
     fn file() -> KeyFile {
-        let created = Date(SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 5));
-        let key = |number| DataKeyEntry { number, created, wrapped: vec![7; WRAPPED] };
-        KeyFile {
-            version: 1,
-            table: "flights".into(),
-            table_id: [3; 16],
-            subscriber: "default".into(),
-            created,
-            kms_key: "arn:tablecrypt:kms:local:000000000000:key/1".into(),
-            root_key: vec![9; 121],
-            structures: vec![
-                StructureEntry { id: 0, name: StructureName::Base, data_keys: vec![key(1), key(4)] },
-                StructureEntry { id: 1, name: StructureName::Local("by-delay".into()), data_keys: vec![key(2)] },
-                StructureEntry { id: 2, name: StructureName::Global("by-tail".into()), data_keys: vec![key(3)] },
-            ],
-        }
+        let mut file = KeyFile::new("flights", [3; 16], "default", date(0));
+        file.next_number = 9;
+        file.structures = vec![
+            StructureEntry { id: 0, name: StructureName::Base, data_keys: vec![key(1, None), key(4, Some(390))] },
+            StructureEntry { id: 1, name: StructureName::Local("by-delay".into()), data_keys: vec![key(2, None)] },
+            StructureEntry { id: 8, name: StructureName::Global("by-tail".into()), data_keys: vec![key(8, None)] },
+        ];
+        file
+    }
+
+    fn wrappings() -> Vec<Wrapping> {
+        let of = |id: u8, sealed| Wrapping {
+            kms_key: format!("arn:tablecrypt:kms:local:000000000000:key/{id}"),
+            wrapped: Base64(vec![id; 121]),
+            sealed,
+        };
+        vec![of(1, None), of(2, Some(Base64(vec![5; WRAPPED])))]
     }
 
     fn bytes(file: &KeyFile) -> Vec<u8> {
-        file.to_bytes(|_| Ok([0xab; 32])).unwrap()
+        file.to_bytes(&wrappings(), |_| Ok([0xab; 32])).unwrap()
     }
 
     #[test]
     fn a_key_file_comes_back_as_it_was_written_and_is_json() {
-        let bytes = bytes(&file());
-        let parsed = KeyFile::parse(&bytes).unwrap().unwrap();
-        assert_eq!((parsed.file, parsed.mac), (file(), [0xab; 32]));
-        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!(json["mac"], hex::encode([0xab; 32]));
-        assert_eq!(json["structures"][2]["name"], "global:by-tail");
+        for (switching_to, switching_since) in [(None, None), (Some("alias/new".into()), Some(date(7)))] {
+            let file = KeyFile { switching_to, switching_since, ..file() };
+            let bytes = bytes(&file);
+            let parsed = KeyFile::parse(&bytes).unwrap().unwrap();
+            assert_eq!((&parsed.file, parsed.mac), (&file, [0xab; 32]));
+            assert_eq!(parsed.wrappings, wrappings());
+            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(json["mac"], hex::encode([0xab; 32]));
+            assert_eq!(json["structures"][2]["name"], "global:by-tail");
+            assert!(json["root_key"][1]["sealed"].is_string());
+        }
+    }
+
+    #[test]
+    fn other_wrappings_leave_what_is_authenticated_as_it_stands() {
+        let before = bytes(&file());
+        let parsed = KeyFile::parse(&before).unwrap().unwrap();
+        let after = parsed.with_wrappings(&wrappings()[1..]).unwrap();
+        let again = KeyFile::parse(&after).unwrap().unwrap();
+        assert_eq!((again.authenticated, again.mac), (parsed.authenticated, parsed.mac));
+        assert_eq!(again.wrappings, &wrappings()[1..]);
     }
 
     #[test]
@@ -200,8 +341,26 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_named() {
-        let later = KeyFile { version: 2, ..file() };
-        assert!(matches!(KeyFile::parse(&bytes(&later)), Err(Error::UnknownVersion { version: 2 })));
+        for version in [0, 3, u32::MAX] {
+            let bytes = bytes(&KeyFile { version, ..file() });
+            assert!(
+                matches!(KeyFile::parse(&bytes), Err(Error::UnknownVersion { version: named }) if named == version)
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_data_key_whose_time_has_come_seals() {
+        let entry = |keys: &[Option<u64>]| StructureEntry {
+            id: 0,
+            name: StructureName::Base,
+            data_keys: (1..).zip(keys).map(|(number, from)| key(number, *from)).collect(),
+        };
+        let at = |entry: &StructureEntry, seconds| entry.sealing(date(seconds).0);
+        let rotated = entry(&[None, Some(390), Some(800)]);
+        assert_eq!([0, 389, 390, 799, 800].map(|seconds| at(&rotated, seconds)), [0, 0, 1, 1, 2]);
+        // Those before it are retired, and the clock was set back.
+        assert_eq!(at(&entry(&[Some(390)]), 0), 0);
     }
 
     #[test]
@@ -217,7 +376,24 @@ mod tests {
         assert!(refused(|file| file.structures[0].data_keys.clear()));
         assert!(refused(|file| file.structures[0].data_keys[0].number = 2));
         assert!(refused(|file| file.structures[0].data_keys[0].number = 0));
-        assert!(refused(|file| file.structures[0].data_keys[0].wrapped.truncate(71)));
+        assert!(refused(|file| file.structures[0].data_keys[0].wrapped.0.truncate(71)));
         assert!(refused(|file| file.structures.clear()));
+        assert!(refused(|file| file.next_number = 8), "it is taken");
+        assert!(refused(|file| file.version = 1), "it has what came later");
+        assert!(refused(|file| file.kms_key = Some("another".into())));
+    }
+
+    #[test]
+    fn wrappings_that_do_not_fit_together_are_refused() {
+        let refused = |change: fn(&mut Vec<Wrapping>)| {
+            let mut wrappings = wrappings();
+            change(&mut wrappings);
+            let bytes = file().to_bytes(&wrappings, |_| Ok([0xab; 32])).unwrap();
+            KeyFile::parse(&bytes).unwrap().is_none()
+        };
+        assert!(!refused(|_| ()), "the control is taken");
+        assert!(refused(Vec::clear));
+        assert!(refused(|wrappings| wrappings[1].kms_key = wrappings[0].kms_key.clone()));
+        assert!(refused(|wrappings| wrappings[1].sealed = Some(Base64(vec![5; 71]))));
     }
 }

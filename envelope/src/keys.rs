@@ -1,6 +1,8 @@
 //! Root keys and data keys: the only code that wraps or unwraps, and the only place that live keys are built.
 
 use core::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -8,9 +10,9 @@ use tablecrypt_core::{Aes256Gcm, InOutBuf, KEY, Key, Nonce, PREFIX, TAG, Tag, XN
 use tablecrypt_os::{KeyBox, clear_stack};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::keyfile::{KeyFile, StructureEntry};
+use crate::keyfile::{DataKeyEntry, KeyFile};
 use crate::record::{self, TEXT_AT};
-use crate::session::{Readers, Writer};
+use crate::session::{Readers, Use, Writer};
 use crate::table::StructureName;
 use crate::{Error, Result};
 
@@ -28,33 +30,25 @@ impl RootKey {
     pub(crate) fn new(root: &KeyBox<Key>) -> Result<Self> {
         let root = alive(root)?;
         let (wrapping, mac) = (expand(root, b"tablecrypt v1 wrap")?, expand(root, b"tablecrypt v1 key file")?);
-        let wrapping = alive(&wrapping)?;
-        let wrapping = KeyBox::new(|| Xaes256Gcm::new(wrapping));
-        Ok(Self { wrapping, mac })
+        Ok(Self { wrapping: expanded(&wrapping)?, mac })
     }
 
     /// A new random data key, wrapped for this place of this table.
-    pub(crate) fn new_data_key(&self, table: &[u8; 16], name: &StructureName, number: u32) -> Result<[u8; WRAPPED]> {
+    pub(crate) fn new_data_key(&self, table: &[u8; 16], name: &StructureName, number: u32) -> Result<Vec<u8>> {
         let key = boxed_key(|bytes| getrandom::fill(bytes)).map_err(|_| Error::NoRandom)?;
-        let mut nonce = XNonce::default();
-        getrandom::fill(&mut nonce).map_err(|_| Error::NoRandom)?;
-        let mut wrapped = [0; WRAPPED];
-        wrapped[..XNONCE].copy_from_slice(&nonce);
-        let key = alive(&key)?.expose();
-        alive(&self.wrapping)?.seal(&nonce, &place(table, name, number), key, &mut wrapped[XNONCE..])?;
-        Ok(wrapped)
+        wrap(&self.wrapping, &place(table, name, number), &key)
     }
 
-    fn unwrap_data_key(
+    /// The data key that `from` wrapped for this place, wrapped by this root key for the same place.
+    pub(crate) fn take_over(
         &self,
+        from: &Self,
         table: &[u8; 16],
         name: &StructureName,
-        number: u32,
-        wrapped: &[u8],
-    ) -> Result<KeyBox<Key>> {
-        let (nonce, sealed) = wrapped.split_first_chunk().ok_or(Error::Truncated)?;
-        let wrapping = alive(&self.wrapping)?;
-        boxed_key(|bytes| wrapping.open(nonce, &place(table, name, number), sealed, bytes)).map_err(Error::from)
+        key: &DataKeyEntry,
+    ) -> Result<Vec<u8>> {
+        let place = place(table, name, key.number);
+        wrap(&self.wrapping, &place, &unwrap(&from.wrapping, &place, &key.wrapped.0)?)
     }
 
     /// The MAC of a key file's bytes.
@@ -70,6 +64,37 @@ impl RootKey {
         clear_stack();
         Ok(is_mac)
     }
+}
+
+/// The root key as it is kept beside a KMS key that did not make it: sealed by `by`, which that KMS key wraps.
+pub(crate) fn seal_root_key(by: &KeyBox<Key>, table: &[u8; 16], root: &KeyBox<Key>) -> Result<Vec<u8>> {
+    wrap(&expanded(by)?, &root_place(table), root)
+}
+
+/// Opens what [`seal_root_key`] made.
+pub(crate) fn open_root_key(by: &KeyBox<Key>, table: &[u8; 16], sealed: &[u8]) -> Result<KeyBox<Key>> {
+    unwrap(&expanded(by)?, &root_place(table), sealed)
+}
+
+fn expanded(key: &KeyBox<Key>) -> Result<KeyBox<Xaes256Gcm>> {
+    let key = alive(key)?;
+    Ok(KeyBox::new(|| Xaes256Gcm::new(key)))
+}
+
+/// `24 nonce | 32 ciphertext | 16 tag`: XAES-256-GCM with a random nonce, bound to a place.
+fn wrap(by: &KeyBox<Xaes256Gcm>, place: &[u8], key: &KeyBox<Key>) -> Result<Vec<u8>> {
+    let mut nonce = XNonce::default();
+    getrandom::fill(&mut nonce).map_err(|_| Error::NoRandom)?;
+    let mut wrapped = vec![0; WRAPPED];
+    wrapped[..XNONCE].copy_from_slice(&nonce);
+    alive(by)?.seal(&nonce, place, alive(key)?.expose(), &mut wrapped[XNONCE..])?;
+    Ok(wrapped)
+}
+
+fn unwrap(by: &KeyBox<Xaes256Gcm>, place: &[u8], wrapped: &[u8]) -> Result<KeyBox<Key>> {
+    let (nonce, sealed) = wrapped.split_first_chunk().ok_or(Error::Truncated)?;
+    let by = alive(by)?;
+    boxed_key(|bytes| by.open(nonce, place, sealed, bytes)).map_err(Error::from)
 }
 
 /// A key that `fill` writes where it stays: in key memory, and nowhere else.
@@ -119,10 +144,17 @@ fn place(table: &[u8; 16], name: &StructureName, number: u32) -> Vec<u8> {
     place
 }
 
+/// What a sealed root key is bound to.
+fn root_place(table: &[u8; 16]) -> Vec<u8> {
+    [b"tablecrypt v2 root key\0", &table[..]].concat()
+}
+
 /// The live keys of a table: what a permission's snapshot points to. Wiped when its last holder lets go.
 pub(crate) struct Keys {
     /// The MAC of the key file that they came from: equal MACs under one root key are equal files.
     pub(crate) mac: [u8; 32],
+    /// When another generation is the one that seals; none if that is not to be.
+    pub(crate) until: Option<SystemTime>,
     structures: Vec<StructureKeys>,
 }
 
@@ -132,15 +164,35 @@ pub(crate) struct StructureKeys {
     name: StructureName,
     /// The generation that seals.
     current: DataKey,
-    /// Those that only open.
-    former: Vec<DataKey>,
+    /// Those that only open: former ones, and new ones whose time has not come.
+    others: Vec<DataKey>,
 }
 
 impl Keys {
-    /// Unwraps all data keys of an authenticated key file.
-    pub(crate) fn unwrap(root: &RootKey, file: &KeyFile, mac: [u8; 32]) -> Result<Self> {
-        let structures = file.structures.iter().map(|entry| StructureKeys::unwrap(root, &file.table_id, entry));
-        Ok(Self { mac, structures: structures.collect::<Result<_>>()? })
+    /// Unwraps all data keys of an authenticated key file; those seal whose time has come at `now`. `count` gives what
+    /// counts the use of a data key.
+    pub(crate) fn unwrap(
+        root: &RootKey,
+        file: &KeyFile,
+        mac: [u8; 32],
+        now: SystemTime,
+        count: impl Fn(u32) -> Arc<Use>,
+    ) -> Result<Self> {
+        let dates = file.structures.iter().flat_map(|entry| &entry.data_keys).filter_map(|key| key.seals_from);
+        let until = dates.map(|date| date.0).filter(|date| *date > now).min();
+        let mut structures = Vec::with_capacity(file.structures.len());
+        for entry in &file.structures {
+            let mut keys = Vec::with_capacity(entry.data_keys.len());
+            for key in &entry.data_keys {
+                let place = place(&file.table_id, &entry.name, key.number);
+                let data_key = unwrap(&root.wrapping, &place, &key.wrapped.0)?;
+                keys.push(DataKey::new(key.number, alive(&data_key)?, count(key.number)));
+            }
+            // A structure without a data key cannot exist: `keyfile` refuses one.
+            let current = keys.remove(entry.sealing(now));
+            structures.push(StructureKeys { id: entry.id, name: entry.name.clone(), current, others: keys });
+        }
+        Ok(Self { mac, until, structures })
     }
 
     #[inline]
@@ -150,7 +202,7 @@ impl Keys {
 
     /// How many data keys they are.
     pub(crate) fn generations(&self) -> usize {
-        self.structures.iter().map(|structure| 1 + structure.former.len()).sum()
+        self.structures.iter().map(|structure| 1 + structure.others.len()).sum()
     }
 
     pub(crate) fn structures(&self) -> impl Iterator<Item = (u32, &StructureName)> {
@@ -165,20 +217,9 @@ impl fmt::Debug for Keys {
 }
 
 impl StructureKeys {
-    fn unwrap(root: &RootKey, table: &[u8; 16], entry: &StructureEntry) -> Result<Self> {
-        let mut keys = Vec::with_capacity(entry.data_keys.len());
-        for key in &entry.data_keys {
-            let data_key = root.unwrap_data_key(table, &entry.name, key.number, &key.wrapped)?;
-            keys.push(DataKey::new(key.number, alive(&data_key)?));
-        }
-        // The last generation seals. A structure without a data key cannot exist: `keyfile` refuses one.
-        let current = keys.pop().ok_or(Error::Unauthentic)?;
-        Ok(Self { id: entry.id, name: entry.name.clone(), current, former: keys })
-    }
-
     #[cfg(test)]
     pub(crate) fn of(current: DataKey) -> Self {
-        Self { id: 1, name: StructureName::Base, current, former: Vec::new() }
+        Self { id: 1, name: StructureName::Base, current, others: Vec::new() }
     }
 
     /// Seals into `record`, whose length is the text's and [`record::OVERHEAD`]; the text is `text`, or stands in its place.
@@ -214,7 +255,7 @@ impl StructureKeys {
         if self.current.number == number {
             return Ok(&self.current);
         }
-        self.former.iter().find(|key| key.number == number).ok_or(Error::UnknownKey { number })
+        self.others.iter().find(|key| key.number == number).ok_or(Error::UnknownKey { number })
     }
 }
 
@@ -228,9 +269,9 @@ pub(crate) struct DataKey {
 }
 
 impl DataKey {
-    pub(crate) fn new(number: u32, key: &Key) -> Self {
+    pub(crate) fn new(number: u32, key: &Key, count: Arc<Use>) -> Self {
         let key = KeyBox::new(|| Xaes256Gcm::new(key));
-        Self { number, key, writer: Writer::default(), readers: Readers::default() }
+        Self { number, key, writer: Writer::new(count), readers: Readers::default() }
     }
 
     #[inline]

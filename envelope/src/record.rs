@@ -68,11 +68,24 @@ pub(crate) fn parse(record: &[u8]) -> Result<Parts<'_>> {
     let (prefix, record) = record.split_first_chunk::<PREFIX>().ok_or(Error::Truncated)?;
     let (rest, record) = record.split_first_chunk::<NONCE>().ok_or(Error::Truncated)?;
     let (text, tag) = record.split_last_chunk::<TAG>().ok_or(Error::Truncated)?;
+    Ok(Parts { number: parse_header(header)?, prefix, rest, text, tag })
+}
+
+/// The key number of a record, of which the header is enough; not authenticated.
+pub(crate) fn number(record: &[u8]) -> Result<u32> {
+    if let Some(version) = record.first().filter(|version| **version != VERSION) {
+        return Err(Error::UnknownVersion { version: u32::from(*version) });
+    }
+    parse_header(record.first_chunk().ok_or(Error::Truncated)?)
+}
+
+/// The key number in a header whose first byte is the version.
+fn parse_header(header: &[u8; HEADER]) -> Result<u32> {
     let [version, zeros @ .., a, b, c, d] = *header;
     if zeros != [0; 3] {
         return Err(Error::UnknownVersion { version: u32::from_be_bytes([version, zeros[0], zeros[1], zeros[2]]) });
     }
-    Ok(Parts { number: u32::from_be_bytes([a, b, c, d]), prefix, rest, text, tag })
+    Ok(u32::from_be_bytes([a, b, c, d]))
 }
 
 /// Calls `f` with the AAD: the header, then the context. No allocation up to 248 bytes of context.

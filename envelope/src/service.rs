@@ -11,13 +11,14 @@ use uuid::Uuid;
 
 use crate::audit::Recorder;
 use crate::builder::ServiceBuilder;
+use crate::bytes::Base64;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::counters::Counters;
 use crate::date::Date;
-use crate::keyfile::{DataKeyEntry, KeyFile, StructureEntry};
+use crate::keyfile::{DataKeyEntry, KeyFile, Parsed, StructureEntry, Wrapping};
 use crate::keys::{Keys, RootKey};
-use crate::kms::{EncryptionContext, GeneratedKey, Kms, KmsError, LocalKms};
+use crate::kms::{Kms, KmsError, LocalKms};
 use crate::log::{Names, event, operation};
 use crate::metrics::{Event, Tally};
 use crate::refresh::Refresher;
@@ -25,7 +26,7 @@ use crate::scope::Scoped;
 use crate::store::{FolderStore, KeyStore};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-use crate::table::{KeyStatus, SseType, Table, TableDescription, TableSpec, check_name};
+use crate::table::{KeyStatus, SseType, StructureName, Table, TableDescription, TableSpec, check_name};
 use crate::timing::Timing;
 use crate::watched::Watched;
 use crate::{Error, Result};
@@ -197,40 +198,33 @@ impl Inner {
         if self.read(table)?.is_some() {
             return Err(Error::TableExists { table: table.clone() });
         }
-        let generated = self.generate_root_key(spec)?;
-        let root = RootKey::new(&generated.key)?;
         let created = Date(self.clock.date());
-        let table_id = Uuid::new_v4().into_bytes();
-        let structures = (0..).zip(&spec.structures).map(|(id, name)| {
-            let number = id + 1;
-            let wrapped = root.new_data_key(&table_id, name, number)?.to_vec();
-            Ok(StructureEntry { id, name: name.clone(), data_keys: vec![DataKeyEntry { number, created, wrapped }] })
-        });
-        let file = KeyFile {
-            version: KeyFile::VERSION,
-            table: table.clone(),
-            table_id,
-            subscriber: self.subscriber.clone(),
-            created,
-            kms_key: generated.kms_key,
-            root_key: generated.wrapped,
-            structures: structures.collect::<Result<_>>()?,
-        };
-        let path = || self.store.path(table);
-        let bytes = file
-            .to_bytes(|bytes| root.mac(bytes).map_err(|_| io::ErrorKind::Other.into()))
-            .map_err(|error| Error::io(path(), error))?;
-        self.store.create(table, &bytes).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Error::TableExists { table: table.clone() },
-            _ => Error::io(path(), error),
-        })?;
-        Ok(describe(file))
+        let mut file = KeyFile::new(table, Uuid::new_v4().into_bytes(), &self.subscriber, created);
+        let (root, wrappings) = self.generate_root_key(spec, &file.table_id)?;
+        for name in &spec.structures {
+            self.push_structure(&mut file, &root, name)?;
+        }
+        let bytes = file.to_bytes(&wrappings, |bytes| root.mac(bytes))?;
+        self.store.create(table, &bytes).map_err(|error| self.unwritten(table, error))?;
+        Ok(describe(file, wrappings))
     }
 
-    /// A root key under the spec's KMS key, or under the default one, which is created if it is missing.
-    fn generate_root_key(&self, spec: &TableSpec) -> Result<GeneratedKey> {
-        let context = EncryptionContext::of_table(&spec.table, &self.subscriber);
-        let generate = |key: &str| self.kms.generate_data_key(key, &context);
+    /// A new structure with its first data key, which seals at once.
+    pub(crate) fn push_structure(&self, file: &mut KeyFile, root: &RootKey, name: &StructureName) -> Result<()> {
+        let number = file.take_number().map_err(|error| self.unwritten(&file.table, error))?;
+        let wrapped = Base64(root.new_data_key(&file.table_id, name, number)?);
+        let key = DataKeyEntry { number, created: Date(self.clock.date()), seals_from: None, wrapped };
+        file.structures.push(StructureEntry { id: number, name: name.clone(), data_keys: vec![key] });
+        Ok(())
+    }
+
+    /// A root key under the spec's KMS keys, or under the default one, which is created if it is missing.
+    fn generate_root_key(&self, spec: &TableSpec, table_id: &[u8; 16]) -> Result<(RootKey, Vec<Wrapping>)> {
+        let others = spec.other_kms_keys.iter().map(String::as_str);
+        let generate = |first: &str| {
+            let keys: Vec<&str> = [first].into_iter().chain(others.clone()).collect();
+            self.new_root(&spec.table, table_id, &keys)
+        };
         let generated = match &spec.kms_key {
             Some(key) => generate(key),
             None => match generate(&self.default_key) {
@@ -241,28 +235,30 @@ impl Inner {
         generated.map_err(|error| self.kms_failure(error))
     }
 
-    /// One KMS call: a table's live keys, or why not. None instead of an error if it may pass by itself.
+    /// A table's live keys by one KMS call, or why not. None instead of an error if it may pass by itself.
     pub(crate) fn unwrap_table(&self, kms: &dyn Kms, table: &str) -> Result<Arc<Keys>, Option<Error>> {
-        let path = || self.store.path(table);
-        let corrupt = || Error::KeyFileCorrupt { path: path() };
-        let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
-        let parsed = KeyFile::parse(&bytes)?.ok_or_else(corrupt)?;
+        let bytes = self.read_existing(table)?;
+        self.unwrap_file(kms, table, &bytes).or_else(|error| {
+            // A table that has moved to another KMS key meanwhile asks that one.
+            let now = self.read_existing(table)?;
+            if now == bytes { Err(error) } else { self.unwrap_file(kms, table, &now) }
+        })
+    }
+
+    fn unwrap_file(&self, kms: &dyn Kms, table: &str, bytes: &[u8]) -> Result<Arc<Keys>, Option<Error>> {
+        let parsed = self.parse(table, bytes)?;
         self.names.note(table, &parsed.file.table_id);
-        let context = EncryptionContext::of_table(table, &self.subscriber);
-        let root = kms
-            .decrypt(&parsed.file.kms_key, &parsed.file.root_key, &context)
-            .map_err(|error| Error::from_kms(error, path))?;
-        let root = RootKey::new(&root)?;
-        if !root.is_mac(parsed.authenticated, &parsed.mac)? || parsed.file.table != table {
-            return self.changed("verify_key_file", table, Err(corrupt())).map_err(Some);
-        }
+        let root = self.open_root(kms, table, &parsed)?;
+        let date = self.clock.date();
         // An equal MAC under the key that the KMS has just given: what lives is what the file says.
         if let Some(keys) = self.live().get(table).and_then(Weak::upgrade)
             && keys.mac == parsed.mac
+            && keys.until.is_none_or(|until| date < until)
         {
             return Ok(keys);
         }
-        let keys = Arc::new(Keys::unwrap(&root, &parsed.file, parsed.mac).map_err(|_| corrupt())?);
+        let keys = Keys::unwrap(&root, &parsed.file, parsed.mac, date, |_| Arc::default());
+        let keys = Arc::new(keys.map_err(|_| self.corrupt(table))?);
         let mut live = self.live();
         live.retain(|_, keys| keys.strong_count() > 0);
         live.insert(table.to_owned(), Arc::downgrade(&keys));
@@ -270,9 +266,9 @@ impl Inner {
     }
 
     pub(crate) fn describe_table(&self, table: &str) -> Result<TableDescription> {
-        let bytes = self.read(table)?.ok_or_else(|| Error::NoSuchTable { table: table.to_owned() })?;
-        let parsed = KeyFile::parse(&bytes)?.ok_or_else(|| Error::KeyFileCorrupt { path: self.store.path(table) })?;
-        Ok(describe(parsed.file))
+        let bytes = self.read_existing(table)?;
+        let Parsed { file, wrappings, .. } = self.parse(table, &bytes)?;
+        Ok(describe(file, wrappings))
     }
 
     /// Has the audit take how a change of a table ended. The KMS calls that it took stand there before it; so a change that
@@ -308,7 +304,7 @@ impl Inner {
         self.inaccessible.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, table: &str) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn read(&self, table: &str) -> Result<Option<Vec<u8>>> {
         self.store.read(table).map_err(|error| Error::io(self.store.path(table), error))
     }
 
@@ -317,20 +313,23 @@ impl Inner {
     }
 
     /// An error of a KMS call that no permission stands behind.
-    fn kms_failure(&self, error: KmsError) -> Error {
+    pub(crate) fn kms_failure(&self, error: KmsError) -> Error {
         let unavailable = || Error::KeyUnavailable { since: self.clock.date() };
         Error::from_kms(error, || self.store.path("")).unwrap_or_else(unavailable)
     }
 }
 
-fn describe(file: KeyFile) -> TableDescription {
+fn describe(file: KeyFile, wrappings: Vec<Wrapping>) -> TableDescription {
+    let mut kms_keys = wrappings.into_iter().map(|wrapping| wrapping.kms_key);
     TableDescription {
         table: file.table,
         table_id: hex::encode(file.table_id),
         created: file.created.0,
-        status: KeyStatus::Enabled,
+        status: if file.switching_to.is_some() { KeyStatus::Updating } else { KeyStatus::Enabled },
         sse_type: SseType::Kms,
-        kms_key: file.kms_key,
+        kms_key: kms_keys.next().unwrap_or_default(),
+        other_kms_keys: kms_keys.collect(),
+        switching_to: file.switching_to,
         inaccessible_since: None,
         grace_since: None,
         locked: false,

@@ -40,6 +40,14 @@ pub(crate) struct Writer {
     at: AtomicUsize,
     /// 1, 2, 4 sessions and so on, made when they are needed.
     sessions: [SetOnce<Places>; DOUBLINGS],
+    count: Arc<Use>,
+}
+
+/// How much this process sealed with a data key, in leases: a thread's share counts when it is taken, used up or not.
+#[derive(Debug, Default)]
+pub(crate) struct Use {
+    pub(crate) records: StaticU64,
+    pub(crate) bytes: StaticU64,
 }
 
 type Places = Vec<SetOnce<Session>>;
@@ -48,6 +56,11 @@ type Places = Vec<SetOnce<Session>>;
 const DOUBLINGS: usize = 32;
 
 impl Writer {
+    /// A writer that counts what it seals.
+    pub(crate) fn new(count: Arc<Use>) -> Self {
+        Self { at: AtomicUsize::new(0), sessions: Default::default(), count }
+    }
+
     /// The session that seals now and what `draw` took of it; a new one for as long as it gives None, because the session
     /// had no nonce for it.
     #[inline]
@@ -78,7 +91,7 @@ impl Writer {
                 Some(session) => session,
                 None => {
                     // Threads that race here make a session each; one is kept, and the others were never used.
-                    place.set(Session::new(key)?)
+                    place.set(Session::new(key, Arc::clone(&self.count))?)
                 }
             };
             if let Some(drawn) = draw(session) {
@@ -112,6 +125,7 @@ pub(crate) struct Session {
     /// What leases took; a thread that ends early wastes its rest.
     records: AtomicU64,
     bytes: AtomicU64,
+    count: Arc<Use>,
 }
 
 /// A thread's lease, taken out of its place for as long as a batch draws nonces from it, and then put back.
@@ -152,7 +166,7 @@ thread_local! {
 }
 
 impl Session {
-    fn new(key: &KeyBox<Xaes256Gcm>) -> Result<Self> {
+    fn new(key: &KeyBox<Xaes256Gcm>, count: Arc<Use>) -> Result<Self> {
         let key = alive(key)?;
         static NEXT: StaticU64 = StaticU64::new(1);
         let (mut prefix, mut start) = ([0; PREFIX], [0; 16]);
@@ -165,6 +179,7 @@ impl Session {
             start: u128::from_be_bytes(start),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            count,
         })
     }
 
@@ -215,8 +230,11 @@ impl Session {
     fn lease(&self, used_up: Lease, length: u64) -> Option<Lease> {
         if used_up.session == self.id {
             self.bytes.fetch_sub(used_up.bytes, Ordering::Relaxed);
+            self.count.bytes.fetch_sub(used_up.bytes, Ordering::Relaxed);
         }
         let bytes = length.max(LEASE_BYTES);
+        self.count.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.count.records.fetch_add(LEASE_RECORDS, Ordering::Relaxed);
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > SESSION_BYTES.max(length) {
             return None;
         }
@@ -311,7 +329,7 @@ mod tests {
     }
 
     fn session() -> Session {
-        Session::new(&key()).unwrap()
+        Session::new(&key(), Arc::default()).unwrap()
     }
 
     #[test]

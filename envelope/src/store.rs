@@ -4,6 +4,7 @@
 //! tables/flights/keys.json            the key file
 //! tables/flights/keys.previous.json   the one before
 //! tables/flights/.keys.*.tmp          left by a crash; never read, swept by the next write
+//! tables/flights/.lock                one writer at a time; it stays when the table is deleted, so that there is only one
 //! ```
 
 use core::fmt;
@@ -34,6 +35,19 @@ pub trait KeyStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`io::ErrorKind::ResourceBusy`] where the key file is no longer `before`; or what the system says.
     fn replace(&self, table: &str, before: &[u8], file: &[u8]) -> io::Result<()>;
+
+    /// As [`KeyStore::replace`], but nothing of `before` is kept, nor what an earlier one kept: for a change that destroys
+    /// a key.
+    ///
+    /// # Errors
+    /// As [`KeyStore::replace`].
+    fn supersede(&self, table: &str, before: &[u8], file: &[u8]) -> io::Result<()>;
+
+    /// Removes a table's key file, and whatever was kept of it, durably.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] where there is none; or what the system says.
+    fn remove(&self, table: &str) -> io::Result<()>;
 
     /// The names of all tables, sorted.
     ///
@@ -72,24 +86,39 @@ impl FolderStore {
         self.folder.join(table)
     }
 
-    /// Writes a file of its own beside the key file, durable but under a name that nobody reads.
-    fn write_beside(folder: &Path, file: &[u8]) -> io::Result<PathBuf> {
+    /// Puts a file under this name, whole: written under one that nobody reads, synced, renamed.
+    fn put(folder: &Path, name: &str, file: &[u8], flags: RenameFlags) -> io::Result<()> {
         if file.len() as u64 > LONGEST {
             // It could not be read again.
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let path = folder.join(format!(".keys.{}.tmp", Uuid::new_v4()));
-        let written = (|| {
+        let put = (|| {
+            step()?;
             let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            step().inspect_err(|_| _ = out.write_all(&file[..file.len() / 2]))?;
             out.write_all(file)?;
-            out.sync_all()
+            step()?;
+            out.sync_all()?;
+            step()?;
+            Ok(renameat_with(CWD, &path, CWD, folder.join(name), flags)?)
         })();
-        if let Err(error) = written {
-            // Best effort: a full disk must not keep half a file as well.
-            let _ = fs::remove_file(&path);
-            return Err(error);
+        // Best effort: a full disk must not keep half a file as well.
+        put.inspect_err(|_| _ = remove(&path))
+    }
+
+    /// Puts `file` in the place of `before`; `kept` is what the kept file holds then. The kept one first: so once the key
+    /// file is the new one, the kept one is what it shall be.
+    fn exchange(&self, table: &str, before: &[u8], file: &[u8], kept: &[u8]) -> io::Result<()> {
+        let folder = self.table_folder(table);
+        let _lock = Self::lock(&folder)?;
+        if self.read(table)?.as_deref() != Some(before) {
+            return Err(io::ErrorKind::ResourceBusy.into());
         }
-        Ok(path)
+        Self::put(&folder, PREVIOUS, kept, RenameFlags::empty())?;
+        sync_folder(&folder)?;
+        Self::put(&folder, FILE, file, RenameFlags::empty())?;
+        sync_folder(&folder)
     }
 
     /// One writer at a time; the lock ends with the file. What crashed writers left is swept.
@@ -100,7 +129,7 @@ impl FolderStore {
             let entry = entry?;
             let name = entry.file_name();
             if name.to_str().is_some_and(|name| name.starts_with(".keys.") && name.ends_with(".tmp")) {
-                fs::remove_file(entry.path())?;
+                remove(&entry.path())?;
             }
         }
         Ok(lock)
@@ -121,27 +150,31 @@ impl KeyStore for FolderStore {
 
     fn create(&self, table: &str, file: &[u8]) -> io::Result<()> {
         let folder = self.table_folder(table);
+        step()?;
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         sync_folder(&self.folder)?;
         let _lock = Self::lock(&folder)?;
-        let written = Self::write_beside(&folder, file)?;
-        if let Err(error) = renameat_with(CWD, &written, CWD, folder.join(FILE), RenameFlags::NOREPLACE) {
-            let _ = fs::remove_file(&written);
-            return Err(error.into());
-        }
+        Self::put(&folder, FILE, file, RenameFlags::NOREPLACE)?;
         sync_folder(&folder)
     }
 
     fn replace(&self, table: &str, before: &[u8], file: &[u8]) -> io::Result<()> {
+        self.exchange(table, before, file, before)
+    }
+
+    fn supersede(&self, table: &str, before: &[u8], file: &[u8]) -> io::Result<()> {
+        self.exchange(table, before, file, file)
+    }
+
+    fn remove(&self, table: &str) -> io::Result<()> {
         let folder = self.table_folder(table);
         let _lock = Self::lock(&folder)?;
-        if self.read(table)?.as_deref() != Some(before) {
-            return Err(io::ErrorKind::ResourceBusy.into());
+        match remove(&folder.join(PREVIOUS)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
-        let previous = Self::write_beside(&folder, before)?;
-        fs::rename(previous, folder.join(PREVIOUS))?;
-        let next = Self::write_beside(&folder, file)?;
-        fs::rename(next, folder.join(FILE))?;
+        sync_folder(&folder)?;
+        remove(&folder.join(FILE))?;
         sync_folder(&folder)
     }
 
@@ -163,7 +196,46 @@ impl KeyStore for FolderStore {
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
+    step()?;
     File::open(folder)?.sync_all()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    step()?;
+    fs::remove_file(path)
+}
+
+/// Before each change of the file system. In a test it is where the machine may stop; here it is nothing.
+#[cfg(not(test))]
+const fn step() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) use stop::step;
+
+/// A machine that stops at a step that a test chooses: from there on this thread changes no file.
+#[cfg(test)]
+pub(crate) mod stop {
+    use core::cell::Cell;
+    use std::io;
+
+    std::thread_local! {
+        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    pub(crate) fn step() -> io::Result<()> {
+        let left = LEFT.get();
+        LEFT.set(left.saturating_sub(1));
+        if left == 0 { Err(io::Error::other("the machine has stopped")) } else { Ok(()) }
+    }
+
+    /// Runs `f` on a machine that stops after so many steps; whether it stopped.
+    pub(crate) fn after(steps: usize, f: impl FnOnce()) -> bool {
+        LEFT.set(steps);
+        f();
+        LEFT.replace(usize::MAX) == 0
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +269,28 @@ mod tests {
         let error = store.replace("t", b"one", b"three").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         assert_eq!(store.read("t").unwrap().unwrap(), b"two");
+    }
+
+    #[test]
+    fn superseding_and_removing_keep_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::open(folder.path()).unwrap();
+        let files = || -> Vec<Vec<u8>> {
+            let entries = fs::read_dir(folder.path().join("t")).unwrap().map(|entry| fs::read(entry.unwrap().path()));
+            entries.map(Result::unwrap).collect()
+        };
+        assert_eq!(store.remove("t").unwrap_err().kind(), io::ErrorKind::NotFound);
+        store.create("t", b"one").unwrap();
+        store.replace("t", b"one", b"two").unwrap();
+        assert!(files().contains(&b"one".to_vec()), "the control");
+        store.supersede("t", b"two", b"three").unwrap();
+        assert!(files().iter().all(|file| file.is_empty() || file == b"three"));
+        assert_eq!(store.supersede("t", b"two", b"four").unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        store.remove("t").unwrap();
+        assert!(files().iter().all(Vec::is_empty), "only the lock");
+        assert_eq!((store.read("t").unwrap(), store.tables().unwrap().len()), (None, 0));
+        assert_eq!(store.remove("t").unwrap_err().kind(), io::ErrorKind::NotFound);
+        store.create("t", b"five").expect("the name is free");
     }
 
     #[test]

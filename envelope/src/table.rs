@@ -104,12 +104,13 @@ pub struct TableSpec {
     pub(crate) table: String,
     pub(crate) structures: Vec<StructureName>,
     pub(crate) kms_key: Option<String>,
+    pub(crate) other_kms_keys: Vec<String>,
 }
 
 impl TableSpec {
     /// A table with a base table only, under the service's default key.
     pub fn new(table: impl Into<String>) -> Self {
-        Self { table: table.into(), structures: vec![StructureName::Base], kms_key: None }
+        Self { table: table.into(), structures: vec![StructureName::Base], kms_key: None, other_kms_keys: Vec::new() }
     }
 
     /// With this local secondary index.
@@ -130,6 +131,15 @@ impl TableSpec {
     #[must_use]
     pub fn kms_key(mut self, key: impl Into<String>) -> Self {
         self.kms_key = Some(key.into());
+        self
+    }
+
+    /// Under this KMS key too, such as one of another region: any of a table's KMS keys opens it. They are asked in this
+    /// order, and the next one only where the one before cannot be reached; whoever is to be locked out must be refused by
+    /// all of them.
+    #[must_use]
+    pub fn also_under(mut self, key: impl Into<String>) -> Self {
+        self.other_kms_keys.push(key.into());
         self
     }
 
@@ -223,8 +233,12 @@ pub struct TableDescription {
     pub status: KeyStatus,
     /// SSEDescription.SSEType.
     pub sse_type: SseType,
-    /// SSEDescription.KMSMasterKeyArn.
+    /// SSEDescription.KMSMasterKeyArn: the KMS key that is asked first.
     pub kms_key: String,
+    /// The ARNs of the others, any of which opens the table too, in the order in which they are asked.
+    pub other_kms_keys: Vec<String>,
+    /// While the status is [`KeyStatus::Updating`]: the KMS key that the table moves to, as the mover named it.
+    pub switching_to: Option<String>,
     /// SSEDescription.InaccessibleEncryptionDateTime: when the KMS key was found inaccessible, so that the table's keys
     /// are locked; None before that, and once it is accessible again.
     pub inaccessible_since: Option<SystemTime>,
@@ -243,6 +257,9 @@ pub struct TableDescription {
 pub enum KeyStatus {
     /// All is encrypted under the key named.
     Enabled,
+    /// The table moves to another root key, by [`Service::switch_key`](crate::Service::switch_key). Until that has ended the
+    /// KMS key named is the one that opens the table. A move that was cut off stays here until it is called again.
+    Updating,
 }
 
 /// SSEDescription.SSEType.

@@ -314,6 +314,12 @@ impl KeyStore for FullDisk {
     fn replace(&self, _: &str, _: &[u8], _: &[u8]) -> std::io::Result<()> {
         Err(std::io::ErrorKind::StorageFull.into())
     }
+    fn supersede(&self, _: &str, _: &[u8], _: &[u8]) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+    fn remove(&self, table: &str) -> std::io::Result<()> {
+        self.0.remove(table)
+    }
     fn tables(&self) -> std::io::Result<Vec<String>> {
         self.0.tables()
     }

@@ -101,6 +101,7 @@ impl From<envelope::TableDescription> for TableDescription {
             created: description.created,
             status: match description.status {
                 KeyStatus::Enabled => "ENABLED",
+                KeyStatus::Updating => "UPDATING",
                 _ => "UNKNOWN",
             },
             kms_key: description.kms_key,

@@ -3,12 +3,13 @@
 //! The KMS key never leaves the service. It wraps one root key a table ([`Kms::generate_data_key`]), unwraps it for
 //! whoever may ([`Kms::decrypt`]), and moves it to another KMS key ([`Kms::re_encrypt`]). Every one of these calls is
 //! bound to an [`EncryptionContext`]. Implementations: [`LocalKms`], a folder;
-//! [`FaultKms`], which fails as a test tells it.
+//! [`FaultKms`], which fails as a test tells it; [`Routes`], several of them behind one.
 
 mod arn;
 mod fault;
 mod local;
 mod request;
+mod routes;
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use arn::{key_in_region, same_key};
 pub use fault::FaultKms;
 pub use local::{AuditEntry, LocalKms, Operation};
 pub use request::{note_request, with_request};
+pub use routes::Routes;
 
 /// A key management service. Calls may block and may be slow; no caller of this crate holds a lock over one.
 ///

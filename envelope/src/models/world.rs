@@ -105,6 +105,15 @@ impl KeyStore for MemoryStore {
         self.create(table, file)
     }
 
+    fn supersede(&self, table: &str, _: &[u8], file: &[u8]) -> io::Result<()> {
+        self.create(table, file)
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+
     fn tables(&self) -> io::Result<Vec<String>> {
         Ok(vec!["flights".to_owned()])
     }
