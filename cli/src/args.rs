@@ -4,6 +4,7 @@ use core::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tablecrypt::audit::Head;
 use tablecrypt_cli::kms_server::Plan;
 
 /// Encryption at rest for tables.
@@ -16,9 +17,46 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Audit logs: of services, and of the KMS in a folder.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The KMS in a folder: its keys, and a server that speaks the protocol of AWS KMS.
     #[command(subcommand)]
     Kms(KmsCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Verifies a log, and prints how many lines it has and its head; or says where it is not what was written.
+    ///
+    /// Keep the head where the writers of the log cannot change it, and give it with --known the next time: without it
+    /// nothing tells that lines are missing from the end.
+    Verify {
+        /// The files of the log, in the order in which they were written.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// A head that was kept, NUMBER:HEX. May be given more than once.
+        #[arg(long)]
+        known: Vec<Head>,
+        #[command(flatten)]
+        key: LogKey,
+    },
+    /// Puts the file of a log aside, and begins a new one that goes on from it. Its writers need not stop.
+    Rotate {
+        /// The file of the log.
+        file: PathBuf,
+        /// The name that it gets.
+        to: PathBuf,
+        #[command(flatten)]
+        key: LogKey,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct LogKey {
+    /// The file of the key that the log's lines are bound under: 64 hexadecimal digits.
+    #[arg(id = "key", long = "key", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod audit;
 mod keys;
 
 use std::io::{self, Write};
@@ -16,6 +17,7 @@ use crate::args::{Arguments, Command, KmsCommand, Serve};
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Command::Audit(command) => audit::run(command),
         Command::Kms(KmsCommand::Serve(serve)) => serve_kms(serve),
         Command::Kms(KmsCommand::Key(command)) => keys::run(command),
     }
