@@ -8,7 +8,8 @@ use aead::array::Array;
 use aead::consts::U16;
 use aead::inout::InOutBuf;
 use aes::Aes256;
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::cipher::common::{BlockSizeUser, ParBlocks};
+use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, KeyInit};
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 use zeroize::Zeroize;
@@ -18,9 +19,6 @@ use crate::ct::{clear_stack, clear_vectors, clear_wide_vectors};
 use crate::{Key, Nonce, Tag};
 
 type Block = Array<u8, U16>;
-
-/// Blocks of keystream a step: eight batches of the 64-bit fixsliced AES, whose keys a call lays out anew.
-const STEP: usize = 32;
 
 pub(crate) struct Expanded {
     /// Round keys; wiped on drop by `aes`.
@@ -55,7 +53,7 @@ impl Expanded {
         if !seal {
             hash.update_padded(text.get_in());
         }
-        self.apply_keystream(j0, text.reborrow());
+        self.cipher.encrypt_with_backend(Ctr { j0, text: text.reborrow() });
         if seal {
             hash.update_padded(text.get_out());
         }
@@ -71,37 +69,6 @@ impl Expanded {
         }
         mask.zeroize();
         tag
-    }
-
-    /// CTR mode from inc32(J0): the last four bytes count, big-endian, and wrap among themselves.
-    fn apply_keystream(&self, j0: &[u8; 16], text: InOutBuf<'_, '_, u8>) {
-        let j0 = u128::from_be_bytes(*j0);
-        let (prefix, mut counter) = (j0 >> 32 << 32, j0 as u32);
-        let mut keystream = [[0; 16]; STEP];
-        let mut rest = text;
-        while !rest.is_empty() {
-            let length = rest.len().min(16 * STEP);
-            path!(portable.step, usize::from(length < 16 * STEP) + usize::from(length % 16 > 0));
-            let blocks = &mut keystream[..length.div_ceil(16)];
-            for block in &mut *blocks {
-                counter = counter.wrapping_add(1);
-                *block = (prefix | u128::from(counter)).to_be_bytes();
-            }
-            self.cipher.encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
-            let (step, after) = rest.split_at(length);
-            // Block by block: byte by byte, in place, the compiler has to fear that one byte is the next one's input.
-            let (mut whole, mut part) = step.into_chunks::<U16>();
-            for (i, stream) in blocks.iter().enumerate().take(whole.len()) {
-                let mut block = whole.get(i);
-                let text = u128::from_ne_bytes(block.get_in().0) ^ u128::from_ne_bytes(*stream);
-                block.get_out().0 = text.to_ne_bytes();
-            }
-            if !part.is_empty() {
-                part.xor_in2out(&blocks[whole.len()][..part.len()]);
-            }
-            rest = after;
-        }
-        keystream.as_flattened_mut().zeroize();
     }
 
     #[inline(never)] // as `expand`
@@ -150,6 +117,50 @@ impl Kernel for Expanded {
 
     fn encrypt_blocks<const N: usize>(&self, blocks: &mut [[u8; 16]; N]) {
         cleared(|| self.encrypt_each(blocks));
+    }
+}
+
+/// CTR mode from inc32(J0): the last four bytes count, big-endian, and wrap among themselves.
+///
+/// In the cipher's hands, so that it lays out its keys once a message. Once a step of 32 blocks took 4 % longer.
+struct Ctr<'a, 'i, 'o> {
+    j0: &'a [u8; 16],
+    text: InOutBuf<'i, 'o, u8>,
+}
+
+impl BlockSizeUser for Ctr<'_, '_, '_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Ctr<'_, '_, '_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, cipher: &B) {
+        let j0 = u128::from_be_bytes(*self.j0);
+        let (prefix, mut counter) = (j0 >> 32 << 32, j0 as u32);
+        let mut keystream = ParBlocks::<B>::default();
+        let mut rest = self.text;
+        while !rest.is_empty() {
+            let length = rest.len().min(16 * keystream.len());
+            path!(portable.step, usize::from(length < 16 * keystream.len()) + usize::from(length % 16 > 0));
+            for block in &mut keystream {
+                counter = counter.wrapping_add(1);
+                *block = (prefix | u128::from(counter)).to_be_bytes().into();
+            }
+            cipher.encrypt_par_blocks_inplace(&mut keystream);
+            let (step, after) = rest.split_at(length);
+            // Block by block: byte by byte, in place, the compiler has to fear that one byte is the next one's input.
+            let (mut whole, mut part) = step.into_chunks::<U16>();
+            for (i, stream) in keystream.iter().enumerate().take(whole.len()) {
+                let mut block = whole.get(i);
+                let text = u128::from_ne_bytes(block.get_in().0) ^ u128::from_ne_bytes(stream.0);
+                block.get_out().0 = text.to_ne_bytes();
+            }
+            if !part.is_empty() {
+                part.xor_in2out(&keystream[whole.len()][..part.len()]);
+            }
+            rest = after;
+        }
+        keystream.iter_mut().for_each(|block| block.0.zeroize());
     }
 }
 

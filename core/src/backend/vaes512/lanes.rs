@@ -14,9 +14,23 @@
 
 use super::*;
 
-/// Messages of B blocks, of which the last may not be whole, and their tags.
+/// Messages of one to six blocks each, and their tags.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
+pub(super) fn lanes<const SEAL: bool>(blocks: usize, key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
+    match blocks {
+        1 => four_lanes::<SEAL, 1>(key, jobs),
+        2 => four_lanes::<SEAL, 2>(key, jobs),
+        3 => four_lanes::<SEAL, 3>(key, jobs),
+        4 => four_lanes::<SEAL, 4>(key, jobs),
+        5 => four_lanes::<SEAL, 5>(key, jobs),
+        6 => four_lanes::<SEAL, 6>(key, jobs),
+        _ => unreachable!("a class has one to six blocks"),
+    }
+}
+
+/// Those of B blocks, of which the last may not be whole.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
     const { assert!(1 <= B && B <= NEAR - 2) };
     path!(vaes512.lanes, SEAL, B);
     let [a, b, c, d] = &mut *jobs;

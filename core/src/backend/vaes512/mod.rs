@@ -83,20 +83,10 @@ impl Grouped for Expanded {
     fn group<const SEAL: bool>(class: usize, keys: [&Self; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
         let [one, others @ ..] = keys;
         if class > 0 && others.iter().all(|key| core::ptr::eq(*key, one)) {
-            let schedule = &one.schedule;
-            // SAFETY: a key's proof exists only if `detect` saw every feature that `four_lanes` enables.
-            unsafe {
-                match class {
-                    1 => four_lanes::<SEAL, 1>(schedule, jobs),
-                    2 => four_lanes::<SEAL, 2>(schedule, jobs),
-                    3 => four_lanes::<SEAL, 3>(schedule, jobs),
-                    4 => four_lanes::<SEAL, 4>(schedule, jobs),
-                    5 => four_lanes::<SEAL, 5>(schedule, jobs),
-                    _ => four_lanes::<SEAL, 6>(schedule, jobs),
-                }
-            }
+            // SAFETY: a key's proof exists only if `detect` saw every feature that `lanes` enables.
+            unsafe { lanes::<SEAL>(class, &one.schedule, jobs) };
         } else if class < 4 {
-            // Up to three blocks, which are one vector with J0.
+            // Up to three blocks are one vector with J0.
             // SAFETY: as above.
             unsafe { four_flights::<SEAL, 1>(keys, jobs) };
         } else {
