@@ -16,21 +16,17 @@ pub(super) type Far = Powers<{ FAR + PAD }>;
 
 impl Drop for Schedule {
     fn drop(&mut self) {
-        // SAFETY: `schedule` alone makes one, and its caller has the proof of all that `wipe_quads` enables.
-        unsafe { wipe_quads(&mut self.rounds) };
-        // SAFETY: as above.
-        unsafe { wipe_quads(&mut self.near.plain) };
-        // SAFETY: as above.
-        unsafe { wipe_quads(&mut self.near.folded) };
+        // SAFETY: `schedule` alone makes one, and its caller has the proof of all that `wipe` enables.
+        unsafe { wipe(self) };
     }
 }
 
-/// As [`wipe`](super::super::x86::wipe), a quarter of the stores.
-#[inline]
+/// Wipes all but what is made later, with a quarter of the stores that 128 bits take.
 #[target_feature(enable = "avx512f")]
-fn wipe_quads(vectors: &mut [__m128i]) {
-    vectors.fill(_mm_setzero_si128());
-    optimization_barrier(vectors);
+fn wipe(schedule: &mut Schedule) {
+    schedule.rounds = [_mm_setzero_si128(); 15];
+    schedule.near = Powers::zero();
+    optimization_barrier(schedule);
 }
 
 /// What waits for the last block of AAD and is added to it, and that block; zero where there is none.
@@ -335,26 +331,46 @@ pub(super) fn quad_at(bytes: &[u8], at: usize) -> __m512i {
 }
 
 /// Stores up to 64 bytes from `at` on, as many as there are.
+///
+/// Whole blocks without a mask: a load that comes soon after a masked store, and near it, waits for it, whatever the mask says.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn put_quad_at(bytes: &mut [u8], at: usize, quad: __m512i) {
-    // SAFETY: as in `quad_at`.
-    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().wrapping_add(at).cast(), quad_mask(bytes, at), quad) };
+    let place = bytes.get_mut(at..).unwrap_or_default();
+    if let Ok(place) = <&mut [u8; 16]>::try_from(&mut *place) {
+        store(place, _mm512_castsi512_si128(quad));
+    } else if let Ok(place) = <&mut [u8; 32]>::try_from(&mut *place) {
+        store_two(place, _mm512_castsi512_si256(quad));
+    } else if let Ok(place) = <&mut [u8; 48]>::try_from(&mut *place) {
+        store_three(place, quad);
+    } else if let Some(place) = place.first_chunk_mut() {
+        store_quad(place, quad);
+    } else {
+        // SAFETY: the mask has a bit for each byte of the slice, which are fewer than 64, and a masked store touches no other.
+        unsafe { _mm512_mask_storeu_epi8(place.as_mut_ptr().cast(), quad_mask(place, 0), quad) };
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_two(bytes: &mut [u8; 32], pair: __m256i) {
+    // SAFETY: the reference is valid for writes of 32 bytes; the store asks for no alignment.
+    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), pair) };
+}
+
+/// The first three lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn store_three(bytes: &mut [u8; 48], quad: __m512i) {
+    let (two, one) = bytes.split_at_mut(32);
+    store_two(two.try_into().expect("two blocks"), _mm512_castsi512_si256(quad));
+    store(one.try_into().expect("one block"), _mm512_extracti32x4_epi32(quad, 2));
 }
 
 #[inline]
 fn quad_mask(bytes: &[u8], at: usize) -> u64 {
     let left = bytes.len().saturating_sub(at);
     if left < 64 { (1 << left) - 1 } else { u64::MAX }
-}
-
-/// Stores the bytes of `mask` in the 64 at `at`, which may begin before the slice and end behind it.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn store_masked(bytes: &mut [u8], at: usize, mask: u64, quad: __m512i) {
-    check_mask(bytes.len(), at, mask);
-    // SAFETY: the bytes of the mask lie in the slice, and a masked store touches no other.
-    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().wrapping_add(at).cast(), mask, quad) };
 }
 
 /// That no byte of the mask lies outside of a slice of `length` bytes, of which bit 0 stands for the one at `at`.

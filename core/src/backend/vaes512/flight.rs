@@ -53,7 +53,7 @@ fn open<const N: usize, const P: usize>(
     let last = broadcast_of(&key.rounds[14]);
     let output = _mm512_aesenclast_epi128(state[0], _mm512_xor_si512(last, first_input));
     let tag = _mm_xor_si128(reverse(hash), _mm512_castsi512_si128(output));
-    store_masked(text.get_out(), 0, FIRST, without_lane(output));
+    store_three(text.get_out().first_chunk_mut().expect("three blocks"), without_lane(output));
     unroll!(I in 1 2 3 4 5 6 7 => {
         if I < N - 1 {
             const AT: usize = 64 * I - 16;
@@ -63,7 +63,7 @@ fn open<const N: usize, const P: usize>(
         }
     });
     let output = _mm512_aesenclast_epi128(state[N - 1], _mm512_xor_si512(last, last_input));
-    store_masked(&mut text.get_out()[at..], 0, end.bytes, output);
+    put_quad_at(text.get_out(), at, output);
     to_bytes(tag)
 }
 
@@ -203,7 +203,11 @@ fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool, c
             if I == 0 {
                 mask = _mm512_castsi512_si128(output);
                 let output = without_lane(output);
-                store_masked(text.get_out(), 0, bytes, output);
+                if N == 1 {
+                    put_quad_at(text.get_out(), 0, output);
+                } else {
+                    store_three(text.get_out().first_chunk_mut().expect("three blocks"), output);
+                }
                 if SEAL {
                     hashed = _mm512_maskz_mov_epi8(bytes << 16, hashed);
                 }
@@ -212,7 +216,7 @@ fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool, c
                 store_quad(text.get_out()[AT..].first_chunk_mut().expect("four blocks"), output);
                 hashed = reverse_quad(hashed);
             } else {
-                store_masked(&mut text.get_out()[AT..], 0, bytes, output);
+                put_quad_at(text.get_out(), AT, output);
                 if SEAL {
                     hashed = _mm512_maskz_mov_epi8(bytes, hashed);
                 }

@@ -36,7 +36,7 @@ use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
     Powers, Rounds, encrypt, encrypt_each, expand, hash_key, lengths_of, load, multiply, number, reverse, square,
-    to_bytes, unroll,
+    store, to_bytes, unroll,
 };
 use crate::ct::clear_stack;
 use crate::{Key, Nonce, Tag, cpu};
