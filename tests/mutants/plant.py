@@ -1,7 +1,8 @@
 """Plants each fault of faults.toml in a copy of the sources and runs the core's tests on it: every one has to fail.
 
 A fault that does not compile, or stands in a backend that this CPU has not got, shows nothing and is said to be skipped or
-wrong. Usage: plant.py COPY [WORD...]; COPY is a folder that may be changed, WORDs choose faults by their names.
+wrong. Usage: plant.py COPY [WORD...]; COPY is a folder that may be changed, WORDs choose faults by their names. With --check in
+place of COPY it says which faults no longer have their place in the sources, and plants nothing.
 """
 
 import re
@@ -32,12 +33,32 @@ def caught_by(tree: Path) -> str | None:
     return failed[1] if failed else "the end of its process"
 
 
+def places(tree: Path, faults: list[dict[str, str]]) -> None:
+    """Ends this where a fault has not its place, once."""
+    wrong = [
+        f"{fault['name']}: {fault['file']} has not got it once: {fault['find']}"
+        for fault in faults
+        if (tree / fault["file"]).read_text().count(fault["find"]) != 1
+    ]
+    if wrong:
+        sys.exit("\n".join(["tests/mutants/faults.toml is to be changed with the sources:", *wrong]))
+
+
 def main() -> None:
-    tree, words = Path(sys.argv[1]), sys.argv[2:]
     faults = tomllib.loads(Path(__file__).with_name("faults.toml").read_text())["fault"]
+    if sys.argv[1] == "--check":
+        places(Path(__file__).parents[2], faults)
+        print(f"{len(faults)} faults have their places")
+        return
+    tree, words = Path(sys.argv[1]), sys.argv[2:]
+    places(tree, faults)
     faults = [fault for fault in faults if all(word in fault["name"] for word in words)]
     flags = Path("/proc/cpuinfo").read_text()
-    here = {"aesni": " pclmulqdq " in flags, "vaes256": " vpclmulqdq " in flags}
+    here = {
+        "aesni": " pclmulqdq " in flags,
+        "vaes256": " vpclmulqdq " in flags,
+        "vaes512": " vpclmulqdq " in flags and " avx512vl " in flags,
+    }
 
     if (failed := caught_by(tree)) is not None:
         sys.exit(f"{failed} fails without any fault")
@@ -49,8 +70,6 @@ def main() -> None:
             skipped += 1
             continue
         source = file.read_text()
-        if source.count(fault["find"]) != 1:
-            sys.exit(f"{name}: {fault['file']} has not got it once: {fault['find']}")
         file.write_text(source.replace(fault["find"], fault["plant"]))
         test = caught_by(tree)
         file.write_text(source)
