@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tablecrypt_os::PerProcess;
 
 use crate::audit::{Audit, Recorder, Recording};
+use crate::automatic::Rotating;
 use crate::clock::{Clock, SystemClock};
 use crate::counters::Counters;
 use crate::kms::Kms;
@@ -37,6 +38,7 @@ pub struct ServiceBuilder {
     scope: Scope,
     principals: Option<Arc<Principals>>,
     audit: Option<Arc<dyn Recorder>>,
+    pub(crate) automatic: Option<Arc<dyn Rotating>>,
 }
 
 impl ServiceBuilder {
@@ -56,6 +58,7 @@ impl ServiceBuilder {
             scope: Scope::default(),
             principals: None,
             audit: None,
+            automatic: None,
         }
     }
 
@@ -188,6 +191,7 @@ impl ServiceBuilder {
                 inaccessible: PerProcess::new(),
                 require_default_key: self.require_default_key,
                 audit: self.audit,
+                automatic: self.automatic,
                 names: Names::new(self.names_in_log),
                 counters: Counters::new(),
                 tally,

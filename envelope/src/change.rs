@@ -10,7 +10,9 @@
 //! leaves the file as it was or as it shall be.
 
 use std::io;
+use std::sync::Arc;
 
+use crate::cache::Permission;
 use crate::date::Date;
 use crate::keyfile::{KeyFile, Parsed, Wrapping};
 use crate::keys::RootKey;
@@ -38,8 +40,8 @@ pub(crate) struct Known {
 }
 
 impl Service {
-    /// Adds an index to a table, with a data key of its own, which seals at once. A table that this service has open finds
-    /// it when it is opened again, another process at its next refresh or over a new connection.
+    /// Adds an index to a table, with a data key of its own, which seals at once. This service finds it when the table is
+    /// opened again, over the same connection too; another process at its next refresh, or over a new connection.
     ///
     /// # Errors
     /// [`Error::StructureExists`], [`Error::InvalidName`]; and as [`Service::rotate`].
@@ -57,8 +59,8 @@ impl Service {
         inner.noted("add_structure", table, || inner.change(table, Kept::Former, add).map(drop))
     }
 
-    /// Drops an index and destroys its data keys: its records open nowhere any more. A process that has it open seals and
-    /// opens until its next refresh.
+    /// Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open
+    /// seals and opens until its next refresh.
     ///
     /// The keys are in no file of the store then. A copy of the key file that was made elsewhere still has them, for whoever
     /// may use the KMS key.
@@ -81,8 +83,8 @@ impl Service {
         inner.noted("drop_structure", table, || inner.change(table, Kept::Nothing, drop_it).map(drop))
     }
 
-    /// Deletes a table's keys, all of them: its records open nowhere any more. It asks no KMS. A process that has the table
-    /// open seals and opens until its next refresh. What [`Service::drop_structure`] says of copies holds here too.
+    /// Deletes a table's keys, all of them: its records open nowhere any more. It asks no KMS. Another process that has the
+    /// table open seals and opens until its next refresh. What [`Service::drop_structure`] says of copies holds here too.
     ///
     /// # Errors
     /// [`Error::NoSuchTable`], [`Error::InvalidName`], [`Error::Io`].
@@ -92,7 +94,9 @@ impl Service {
             io::ErrorKind::NotFound => Error::NoSuchTable { table: table.to_owned() },
             _ => self.inner.unwritten(table, error),
         };
-        self.inner.noted("delete_table", table, || self.inner.store.remove(table).map_err(failed))
+        self.inner.noted("delete_table", table, || self.inner.store.remove(table).map_err(failed))?;
+        self.inner.permissions(table).iter().for_each(|permission| permission.wipe());
+        Ok(())
     }
 }
 
@@ -128,11 +132,37 @@ impl Inner {
         known: &mut Option<Known>,
         mut change: impl FnMut(&RootKey, &mut KeyFile) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        self.rewrite(table, kept, known, |root, mut parsed| {
+        let changed = self.rewrite(table, kept, known, |root, mut parsed| {
             let answer = change(root, &mut parsed.file)?;
             let write = |answer| Ok((parsed.file.to_bytes(&parsed.wrappings, |bytes| root.mac(bytes))?, answer));
             answer.map(write).transpose()
-        })
+        })?;
+        if let (Some(_), Some(Known { root, .. })) = (&changed, known) {
+            // The change is made; where this fails, the next refresh brings it.
+            let _ = self.renew(table, root);
+        }
+        Ok(changed)
+    }
+
+    /// Gives the permissions of this process what the key file says now; they last no longer for that.
+    fn renew(&self, table: &str, root: &RootKey) -> Result<()> {
+        let permissions = self.permissions(table);
+        if permissions.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.read_existing(table)?;
+        let parsed = self.parse(table, &bytes)?;
+        if root.is_mac(parsed.authenticated, &parsed.mac)? {
+            let keys = self.adopt(table, &parsed, root)?;
+            permissions.iter().for_each(|permission| permission.renew(&keys));
+        }
+        Ok(())
+    }
+
+    fn permissions(&self, table: &str) -> Vec<Arc<Permission>> {
+        let mut permissions = self.refresher.permissions();
+        permissions.retain(|permission| permission.table() == table);
+        permissions
     }
 
     /// Writes the key file anew, as `change` gives it, which sees an authentic file and its root key.

@@ -33,6 +33,7 @@
 
 mod access;
 pub mod audit;
+mod automatic;
 mod batch;
 mod builder;
 mod bytes;
@@ -70,6 +71,7 @@ mod table;
 mod timing;
 mod watched;
 
+pub use automatic::RotationPolicy;
 pub use batch::Item;
 pub use builder::ServiceBuilder;
 pub use connection::Connection;

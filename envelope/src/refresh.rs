@@ -11,8 +11,8 @@
 //! own.
 
 use core::cmp::Ordering;
-use core::mem;
 use core::time::Duration;
+use core::{fmt, mem};
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
 use std::sync::{Arc, PoisonError, Weak};
@@ -51,9 +51,20 @@ struct Queues {
     /// Those that the timer is to look at now.
     rung: Vec<Weak<Permission>>,
     to_refresh: VecDeque<Arc<Permission>>,
+    /// What else takes a KMS call and no caller waits for, when there is nothing to refresh.
+    chores: VecDeque<Chore>,
     workers: usize,
     /// Workers that wait for work.
     idle: Vec<Arc<Alarm>>,
+}
+
+/// What a worker is to do.
+struct Chore(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Chore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chore")
+    }
 }
 
 impl Refresher {
@@ -80,6 +91,14 @@ impl Refresher {
     pub(crate) fn permissions(&self) -> Vec<Arc<Permission>> {
         let shared = self.shared().clone();
         shared.map_or_else(Vec::new, |shared| shared.queues().watched.iter().filter_map(Weak::upgrade).collect())
+    }
+
+    /// Has a worker do this. It must not keep the service alive. Nothing, where no permission was watched yet.
+    pub(crate) fn later(&self, chore: Box<dyn FnOnce() + Send>) {
+        let shared = self.shared().clone();
+        if let Some(shared) = shared {
+            shared.queue(|queues| queues.chores.push_back(Chore(chore)));
+        }
     }
 
     /// Has the timer look at a permission.
@@ -187,14 +206,14 @@ impl Shared {
             schedule.push(Scheduled { time, permission });
         }
         if due.refresh {
-            self.queue(watched);
+            self.queue(|queues| queues.to_refresh.push_back(watched));
         }
     }
 
-    fn queue(self: &Arc<Self>, permission: Arc<Permission>) {
+    fn queue(self: &Arc<Self>, push: impl FnOnce(&mut Queues)) {
         let idle = {
             let mut queues = self.queues();
-            queues.to_refresh.push_back(permission);
+            push(&mut queues);
             queues.idle.pop()
         };
         match idle {
@@ -215,16 +234,18 @@ impl Shared {
                         drop(queues);
                         return self.clock.retire(alarm);
                     }
-                    let next = queues.to_refresh.pop_front();
-                    if next.is_none() {
+                    let next = (queues.to_refresh.pop_front(), None);
+                    let next = if next.0.is_none() { (None, queues.chores.pop_front()) } else { next };
+                    if let (None, None) = next {
                         queues.idle.push(Arc::clone(alarm));
                     }
                     next
                 };
                 match next {
                     // Its error is kept in the permission and told to whoever asks there.
-                    Some(permission) => drop(permission.refresh()),
-                    None => break,
+                    (Some(permission), _) => drop(permission.refresh()),
+                    (None, Some(chore)) => (chore.0)(),
+                    (None, None) => break,
                 }
             }
         }

@@ -10,6 +10,7 @@ use tablecrypt_os::PerProcess;
 use uuid::Uuid;
 
 use crate::audit::Recorder;
+use crate::automatic::Rotating;
 use crate::builder::ServiceBuilder;
 use crate::bytes::Base64;
 use crate::clock::Clock;
@@ -172,6 +173,7 @@ pub(crate) struct Inner {
     /// Tables whose KMS key was found inaccessible, and not accessible since then.
     pub(crate) inaccessible: PerProcess<Mutex<HashMap<String, SystemTime>>>,
     pub(crate) audit: Option<Arc<dyn Recorder>>,
+    pub(crate) automatic: Option<Arc<dyn Rotating>>,
     pub(crate) names: Names,
     pub(crate) counters: Counters,
     pub(crate) tally: Arc<PerProcess<Tally>>,
@@ -236,7 +238,7 @@ impl Inner {
     }
 
     /// A table's live keys by one KMS call, or why not. None instead of an error if it may pass by itself.
-    pub(crate) fn unwrap_table(&self, kms: &dyn Kms, table: &str) -> Result<Arc<Keys>, Option<Error>> {
+    pub(crate) fn unwrap_table(self: &Arc<Self>, kms: &dyn Kms, table: &str) -> Result<Arc<Keys>, Option<Error>> {
         let bytes = self.read_existing(table)?;
         self.unwrap_file(kms, table, &bytes).or_else(|error| {
             // A table that has moved to another KMS key meanwhile asks that one.
@@ -245,10 +247,19 @@ impl Inner {
         })
     }
 
-    fn unwrap_file(&self, kms: &dyn Kms, table: &str, bytes: &[u8]) -> Result<Arc<Keys>, Option<Error>> {
+    fn unwrap_file(self: &Arc<Self>, kms: &dyn Kms, table: &str, bytes: &[u8]) -> Result<Arc<Keys>, Option<Error>> {
         let parsed = self.parse(table, bytes)?;
         self.names.note(table, &parsed.file.table_id);
         let root = self.open_root(kms, table, &parsed)?;
+        let keys = self.adopt(table, &parsed, &root)?;
+        if let Some(automatic) = &self.automatic {
+            Arc::clone(automatic).look(self, &parsed.file);
+        }
+        Ok(keys)
+    }
+
+    /// The live keys of an authentic file: those that live already, if they are the same.
+    pub(crate) fn adopt(&self, table: &str, parsed: &Parsed<'_>, root: &RootKey) -> Result<Arc<Keys>> {
         let date = self.clock.date();
         // An equal MAC under the key that the KMS has just given: what lives is what the file says.
         if let Some(keys) = self.live().get(table).and_then(Weak::upgrade)
@@ -257,7 +268,8 @@ impl Inner {
         {
             return Ok(keys);
         }
-        let keys = Keys::unwrap(&root, &parsed.file, parsed.mac, date, |_| Arc::default());
+        let count = |number| self.automatic.as_ref().map(|automatic| automatic.count(&parsed.file.table_id, number));
+        let keys = Keys::unwrap(root, &parsed.file, parsed.mac, date, |number| count(number).unwrap_or_default());
         let keys = Arc::new(keys.map_err(|_| self.corrupt(table))?);
         let mut live = self.live();
         live.retain(|_, keys| keys.strong_count() > 0);

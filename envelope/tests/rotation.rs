@@ -145,6 +145,8 @@ fn a_dropped_index_has_its_keys_destroyed_and_a_new_one_of_its_name_does_not_ope
     let table = world.service.open_table("flights").unwrap();
     let old = table.structure(&name).unwrap();
     let record = old.seal(b"key", b"text").unwrap();
+    let their_table = world.another_service().open_table("flights").unwrap();
+    let (theirs, their_base) = (their_table.structure(&name).unwrap(), their_table.base());
     let wrapped = wrapped_keys(&world)[2].clone();
     world.service.rotate("flights").unwrap();
     assert!(in_any_file(&world, &wrapped), "the control");
@@ -153,8 +155,10 @@ fn a_dropped_index_has_its_keys_destroyed_and_a_new_one_of_its_name_does_not_ope
     assert!(matches!(world.service.drop_structure("flights", &name), Err(Error::NoSuchStructure { .. })));
     let base = world.service.drop_structure("flights", &StructureName::Base);
     assert!(matches!(base, Err(Error::Indispensable { .. })));
-    traffic(&world, 331, &[&table.base()]);
-    assert!(matches!(old.open(b"key", &record), Err(Error::NoSuchStructure { .. })), "at the next refresh");
+    assert!(matches!(old.open(b"key", &record), Err(Error::NoSuchStructure { .. })), "at once");
+    assert_eq!(theirs.open(b"key", &record).unwrap(), b"text");
+    traffic(&world, 331, &[&table.base(), &their_base]);
+    assert!(matches!(theirs.open(b"key", &record), Err(Error::NoSuchStructure { .. })), "at their next refresh");
 
     world.service.add_structure("flights", &name).unwrap();
     assert!(matches!(world.service.add_structure("flights", &name), Err(Error::StructureExists { .. })));
@@ -176,14 +180,36 @@ fn an_index_is_added_to_a_table_that_is_in_use() {
         let bad = StructureName::Local(bad.into());
         assert!(matches!(world.service.add_structure("flights", &bad), Err(Error::InvalidName { .. })));
     }
+    let theirs = world.another_service();
+    let their_connection = theirs.connect();
+    let their_table = their_connection.open_table("flights").unwrap();
+    let before = world.kms.calls();
     world.service.add_structure("flights", &name).unwrap();
-    let again = world.service.open_table("flights").unwrap();
-    let record = again.structure(&name).unwrap().seal(b"key", b"text").unwrap();
+    // The connection that has it open has the index at once, with no call for that.
+    let index = connection.open_table("flights").unwrap().structure(&name).unwrap();
+    assert_eq!(world.kms.calls(), before + 1, "the one of the change itself");
+    let record = index.seal(b"key", b"text").unwrap();
+    assert_eq!(index.open(b"key", &record).unwrap(), b"text");
     assert_eq!(world.service.describe_table("flights").unwrap().structures.last(), Some(&name));
-    // The connection that was open finds it after its refresh.
-    traffic(&world, 331, &[&table.base()]);
-    let again = connection.open_table("flights").unwrap();
+    // Another process at its refresh.
+    assert!(their_connection.open_table("flights").unwrap().structure(&name).is_err());
+    traffic(&world, 331, &[&their_table.base()]);
+    let again = their_connection.open_table("flights").unwrap();
     assert_eq!(again.structure(&name).unwrap().open(b"key", &record).unwrap(), b"text");
+}
+
+#[test]
+fn what_a_change_brings_at_once_makes_no_permission_last_longer() {
+    let world = world_with_flights();
+    let table = world.service.open_table("flights").unwrap();
+    world.advance(200);
+    world.service.rotate("flights").unwrap();
+    assert_eq!(table.permitted_for(), Some(core::time::Duration::from_secs(130)));
+    world.advance(130);
+    assert_eq!(table.permitted_for(), None);
+    // And gives none back to who has none.
+    world.service.rotate("flights").unwrap();
+    assert_eq!(table.permitted_for(), None);
 }
 
 #[test]
@@ -200,8 +226,7 @@ fn a_deleted_table_is_gone_with_all_its_keys_and_its_name_is_free() {
     assert!(world.service.tables().unwrap().is_empty());
     assert!(matches!(world.service.delete_table("flights"), Err(Error::NoSuchTable { .. })));
     assert!(matches!(world.service.delete_table("../kms"), Err(Error::InvalidName { .. })));
-    world.advance(331);
-    assert!(matches!(base.open(b"key", &record), Err(Error::NoSuchTable { .. })), "at the next refresh");
+    assert!(matches!(base.open(b"key", &record), Err(Error::NoSuchTable { .. })), "at once");
     world.service.create_table(&common::flights()).unwrap();
     let base = self::base(&world.another_service());
     assert!(matches!(base.open(b"key", &record), Err(Error::Unauthentic)));

@@ -245,7 +245,7 @@ fn a_key_file_cut_or_changed_anywhere_is_refused() {
         world.another_service().open_table("flights").map(|table| table.base())
     };
     open(&whole).expect("the control opens");
-    for length in (0..whole.len()).step_by(7) {
+    for length in 0..whole.len() {
         let error = open(&whole[..length]).unwrap_err();
         assert!(matches!(error, Error::KeyFileCorrupt { .. }), "cut at {length}: {error}");
     }
