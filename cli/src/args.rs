@@ -134,4 +134,12 @@ pub(crate) struct Place {
     /// The folder of the KMS.
     #[arg(long)]
     pub(crate) folder: PathBuf,
+    /// The folder's keys are covered by the passphrase in the first line of this file (Argon2id); - is standard input.
+    ///
+    /// This protects them from whoever gets the folder alone. The first use of an empty folder covers it.
+    #[arg(long, conflicts_with = "key_file")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The folder's keys are covered by the 32 bytes in this file, which is made if it is missing: put it on another volume.
+    #[arg(long)]
+    pub(crate) key_file: Option<PathBuf>,
 }

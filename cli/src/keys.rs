@@ -1,9 +1,12 @@
 //! The keys of a KMS in a folder, for whoever administers them.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
-use anyhow::{Context, Result};
-use tablecrypt::kms::LocalKms;
+use anyhow::{Context, Result, anyhow, bail};
+use tablecrypt::kms::{KmsError, LocalKms, Protection};
+use zeroize::Zeroizing;
 
 use crate::args::{Key, KeyCommand, Place};
 
@@ -40,13 +43,33 @@ fn list(kms: &LocalKms) -> Result<()> {
     Ok(())
 }
 
-fn on(key: &Key, act: impl FnOnce(&LocalKms, &str) -> Result<(), tablecrypt::kms::KmsError>) -> Result<()> {
+fn on(key: &Key, act: impl FnOnce(&LocalKms, &str) -> Result<(), KmsError>) -> Result<()> {
     act(&key.place.open()?, &key.key).with_context(|| key.key.clone())
 }
 
 impl Place {
     /// The KMS in this folder.
     pub(crate) fn open(&self) -> Result<LocalKms> {
-        LocalKms::open(&self.folder).with_context(|| self.folder.display().to_string())
+        let opened = match (&self.passphrase_file, &self.key_file) {
+            (Some(file), _) => LocalKms::open_protected(&self.folder, &passphrase(file)?),
+            (None, Some(file)) => LocalKms::open_protected(&self.folder, &Protection::key_file(file)),
+            (None, None) => LocalKms::open(&self.folder),
+        };
+        opened.map_err(|error| match error {
+            KmsError::AccessDenied => {
+                anyhow!("this is not the passphrase or the key file of {}", self.folder.display())
+            }
+            error => error.into(),
+        })
+    }
+}
+
+/// The first line of a file, or of standard input.
+fn passphrase(file: &Path) -> Result<Protection> {
+    let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
+    let text = Zeroizing::new(text.with_context(|| file.display().to_string())?);
+    match text.lines().next() {
+        None | Some("") => bail!("{}: no passphrase in its first line", file.display()),
+        Some(line) => Ok(Protection::passphrase(line)),
     }
 }

@@ -21,6 +21,8 @@ use tablecrypt_os::KeyBox;
 
 pub use arn::{key_in_region, same_key};
 pub use fault::FaultKms;
+#[cfg(feature = "passphrase")]
+pub use local::Protection;
 pub use local::{AuditEntry, LocalKms, Operation};
 pub use request::{note_request, with_request};
 pub use routes::Routes;

@@ -5,6 +5,8 @@
 
 mod blobs;
 mod callers;
+#[cfg(feature = "passphrase")]
+mod cover;
 mod files;
 mod fixture;
 mod keys;

@@ -5,9 +5,10 @@
 //!   lock               flock(2): one call at a time, over all threads and processes
 //!   aliases.json       alias -> key
 //!   audit.jsonl        one line a call
+//!   cover.json         where the keys are covered: by what (cover.rs)
 //!   draft              the next aliases.json, while it is written
 //!   keys/              0700
-//!     <uuid>.json      a key, its material in clear
+//!     <uuid>.json      a key, its material in clear unless it is covered
 //!     draft            the next key file, while it is written
 //! ```
 //!
@@ -24,17 +25,35 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroize;
 
+use super::cover::Cover;
 use crate::kms::KmsError;
 
 /// The folder of one local KMS, by its absolute path: a process that changes its directory keeps its keys.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    cover: Option<Cover>,
 }
 
 impl Folder {
-    /// Creates what is missing. The mode of a folder that is there already is its owner's business.
+    /// The folder, if its keys are not covered.
     pub(super) fn open(path: &Path) -> Result<Self, KmsError> {
+        let folder = Self::create(path)?;
+        let cover = folder.path.join(COVER);
+        if cover.exists() { Err(FileError::Covered { path: cover }.into()) } else { Ok(folder) }
+    }
+
+    /// The folder whose keys this covers.
+    #[cfg(feature = "passphrase")]
+    pub(super) fn open_covered(path: &Path, protection: &super::Protection) -> Result<Self, KmsError> {
+        let mut folder = Self::create(path)?;
+        let cover = Cover::of(&mut folder.lock()?, protection)?;
+        folder.cover = Some(cover);
+        Ok(folder)
+    }
+
+    /// Creates what is missing. The mode of a folder that is there already is its owner's business.
+    fn create(path: &Path) -> Result<Self, KmsError> {
         let keys = path.join(KEYS);
         let missing = !keys.is_dir();
         DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(at(path))?;
@@ -43,7 +62,7 @@ impl Folder {
             sync(&path)?;
             path.parent().map_or(Ok(()), sync)?;
         }
-        Ok(Self { path })
+        Ok(Self { path, cover: None })
     }
 
     /// Waits for the lock. It is held until the result is dropped.
@@ -55,7 +74,7 @@ impl Folder {
                 return Err(at(&path)(error));
             }
         }
-        let folder = LockedFolder { path: &self.path, lock, drafts: Vec::new() };
+        let folder = LockedFolder { path: &self.path, cover: self.cover.as_ref(), lock, drafts: Vec::new() };
         remove(&folder.path_of(DRAFT))?;
         remove(&folder.path_of(KEYS).join(DRAFT))?;
         Ok(folder)
@@ -66,6 +85,7 @@ impl Folder {
 #[derive(Debug)]
 pub(super) struct LockedFolder<'a> {
     path: &'a Path,
+    cover: Option<&'a Cover>,
     lock: File,
     drafts: Vec<PathBuf>,
 }
@@ -91,6 +111,22 @@ impl LockedFolder<'_> {
         let mut bytes = FileBytes(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
         file.take(length).read_to_end(&mut bytes.0).map_err(at(&path))?;
         Ok(Some(bytes))
+    }
+
+    /// The bytes of a key's file, uncovered; none where there is no such file.
+    pub(super) fn read_key(&self, name: &str) -> Result<Option<FileBytes>, KmsError> {
+        match (self.read(name, LONGEST)?, self.cover) {
+            (Some(bytes), Some(cover)) => cover.open(&self.path_of(name), name, &bytes).map(Some),
+            (bytes, _) => Ok(bytes),
+        }
+    }
+
+    /// Stages a key's file, covered if this folder's are.
+    pub(super) fn stage_key(&mut self, name: &str, bytes: &[u8]) -> Result<(), KmsError> {
+        match self.cover {
+            Some(cover) => self.stage(name, &cover.seal(name, bytes)?),
+            None => self.stage(name, bytes),
+        }
     }
 
     /// Writes and syncs what the file shall hold once [`LockedFolder::commit`] is called.
@@ -162,6 +198,18 @@ impl FileBytes {
     }
 }
 
+#[cfg(feature = "passphrase")]
+impl FileBytes {
+    /// Room for so many bytes.
+    pub(super) fn zeros(length: usize) -> Self {
+        Self(vec![0; length])
+    }
+
+    pub(super) fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
 impl Deref for FileBytes {
     type Target = [u8];
 
@@ -196,6 +244,13 @@ impl Write for FileBytes {
 /// What is wrong with a file, and which one it is. Goes into a [`KmsError::Io`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
+    /// Keys lie here in clear already; its owner covers those of a new folder.
+    #[cfg(feature = "passphrase")]
+    #[error("{}: a key in clear, which a cover would not cover", .path.display())]
+    Clear { path: PathBuf },
+    /// A passphrase or another file covers these keys; whoever has that opens it so.
+    #[error("{}: a passphrase or a key file covers these keys", .path.display())]
+    Covered { path: PathBuf },
     /// It is no file of ours, or it was damaged; its owner restores it.
     #[error("{}: malformed", .path.display())]
     Malformed { path: PathBuf },
@@ -216,6 +271,9 @@ impl From<FileError> for KmsError {
             FileError::System { source, .. } => source.kind(),
             FileError::TooLong { .. } => ErrorKind::FileTooLarge,
             FileError::Malformed { .. } | FileError::UnknownVersion { .. } => ErrorKind::InvalidData,
+            FileError::Covered { .. } => ErrorKind::PermissionDenied,
+            #[cfg(feature = "passphrase")]
+            FileError::Clear { .. } => ErrorKind::AlreadyExists,
         };
         io::Error::new(kind, error).into()
     }
@@ -245,6 +303,8 @@ fn remove(path: &Path) -> Result<(), KmsError> {
     }
 }
 
+/// There if and only if the key files are covered.
+pub(super) const COVER: &str = "cover.json";
 /// The subfolder of the key files.
 pub(super) const KEYS: &str = "keys";
 /// No file but the log is longer: 16 MiB hold 50,000 aliases.

@@ -9,7 +9,7 @@ use tablecrypt_core::Key;
 use tablecrypt_os::KeyBox;
 use uuid::{Builder, Uuid};
 
-use super::folder::{FileBytes, FileError, KEYS, LONGEST, LockedFolder};
+use super::folder::{FileBytes, FileError, KEYS, LockedFolder};
 use super::{alive, fill_random};
 use crate::date::{self, Date};
 use crate::keys::boxed_key;
@@ -54,7 +54,7 @@ impl StoredKey {
     pub(super) fn load(folder: &LockedFolder<'_>, id: Uuid) -> Result<Option<Self>, KmsError> {
         let name = file_of(id);
         let path = folder.path_of(&name);
-        let Some(bytes) = folder.read(&name, LONGEST)? else {
+        let Some(bytes) = folder.read_key(&name)? else {
             return Ok(None);
         };
         let key: Self = bytes.parse(&path, VERSION)?;
@@ -69,7 +69,7 @@ impl StoredKey {
     pub(super) fn stage(&self, folder: &mut LockedFolder<'_>) -> Result<(), KmsError> {
         let name = file_of(self.id);
         let bytes = FileBytes::of(&folder.path_of(&name), self)?;
-        folder.stage(&name, &bytes)
+        folder.stage_key(&name, &bytes)
     }
 
     /// Removes the file, and the material with it.

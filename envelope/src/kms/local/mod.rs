@@ -1,6 +1,7 @@
 //! The embedded KMS: a folder. For one machine, for tests, and for a first day without a cloud.
 //!
-//! **It protects nothing against anyone who can read its folder**: the keys lie there in clear. What it does protect is
+//! **It protects nothing against anyone who can read its folder**: the keys lie there in clear, unless a passphrase or a
+//! file elsewhere covers them (`LocalKms::open_protected`, with the feature `passphrase`). What it does protect is
 //! data that is kept elsewhere: a disk, a backup, a bucket with the tables but without this folder. Removing a key file
 //! does not scrub the medium under it either. Keep the folder on a local file system, out of the tables' backups, and
 //! back it up by itself: without it the tables are lost.
@@ -9,7 +10,8 @@
 //!   LocalKms              a call: lock, find, compute, log, commit            mod.rs
 //!    |- Keyring           names -> keys; destroys what is due                 keyring.rs
 //!    |   |- StoredKey     a key file and its states                           key.rs
-//!    |   `- LockedFolder  the lock, whole files                               folder.rs
+//!    |   |- LockedFolder  the lock, whole files                               folder.rs
+//!    |   `- Cover         what key files are sealed with, if anything         cover.rs
 //!    |- blob              a wrapped data key                                  blob.rs
 //!    `- AuditEntry        one line a call                                     audit.rs
 //! ```
@@ -22,7 +24,7 @@
 
 mod audit;
 mod blob;
-
+mod cover;
 mod folder;
 mod key;
 mod keyring;
@@ -38,6 +40,8 @@ use tablecrypt_core::Key;
 use tablecrypt_os::{KeyBox, clear_stack};
 
 pub use self::audit::{AuditEntry, Operation};
+#[cfg(feature = "passphrase")]
+pub use self::cover::Protection;
 use self::folder::Folder;
 use self::key::StoredKey;
 use self::keyring::Keyring;
@@ -70,6 +74,19 @@ impl LocalKms {
     /// [`KmsError::Io`].
     pub fn open_with(folder: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, KmsError> {
         Ok(Self { folder: Folder::open(folder.as_ref())?, clock })
+    }
+
+    /// The KMS in this folder, whose keys a passphrase or a file elsewhere covers. A folder without keys is covered by the
+    /// first call; one with keys in clear is refused, for they would stay so.
+    ///
+    /// It protects the keys from whoever gets the folder alone, and from no one who reads this process's memory; a passphrase
+    /// is as good as it is hard to guess. Aliases, the audit log and the number of keys stay in clear.
+    ///
+    /// # Errors
+    /// [`KmsError::AccessDenied`] where this is not what covers the folder; [`KmsError::Io`].
+    #[cfg(feature = "passphrase")]
+    pub fn open_protected(folder: impl AsRef<Path>, protection: &Protection) -> Result<Self, KmsError> {
+        Ok(Self { folder: Folder::open_covered(folder.as_ref(), protection)?, clock: Arc::new(SystemClock) })
     }
 
     /// Makes a key that no alias names yet.
