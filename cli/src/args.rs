@@ -115,7 +115,7 @@ pub(crate) struct Serve {
     /// The address of the fault switch: PUT /fault with the words of --fault, GET /fault, GET /requests.
     #[arg(long)]
     pub(crate) control: Option<SocketAddr>,
-    /// What goes wrong: none, delay=5s, throttle, internal, denied, disabled, error=NAME, garbage, noise, lost, refuse or
+    /// What goes wrong: none, delay=5s, hold, throttle, internal, denied, disabled, error=NAME, garbage, noise, lost, refuse or
     /// silent; and then operation=NAME and times=N if you want.
     #[arg(long, default_value = "none")]
     pub(crate) fault: Plan,

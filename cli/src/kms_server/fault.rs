@@ -14,6 +14,8 @@ pub enum Fault {
     None,
     /// It takes this long, and goes well.
     Delay(Duration),
+    /// It waits until there is another plan, and then goes well.
+    Hold,
     /// One of AWS's errors, by its name.
     Error(&'static str),
     /// An answer whose body is no JSON, with status 200.
@@ -60,7 +62,7 @@ impl From<Fault> for Plan {
     }
 }
 
-/// Words that say no fault. Names: `none`, `delay=5s`, `error=NotFoundException`, `garbage`, `noise`, `lost`, `refuse`,
+/// Words that say no fault. Names: `none`, `delay=5s`, `hold`, `error=NotFoundException`, `garbage`, `noise`, `lost`, `refuse`,
 /// `silent`; short for errors: `throttle`, `internal`, `denied`, `disabled`. Then `operation=Decrypt` and `times=2`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnknownFault(String);
@@ -80,6 +82,7 @@ impl FromStr for Fault {
         let unknown = || UnknownFault(text.to_owned());
         Ok(match text.split_once('=').unwrap_or((text, "")) {
             ("none", "") => Self::None,
+            ("hold", "") => Self::Hold,
             ("garbage", "") => Self::Garbage,
             ("noise", "") => Self::Noise,
             ("lost", "") => Self::Lost,
@@ -102,6 +105,7 @@ impl fmt::Display for Fault {
             Self::None => f.write_str("none"),
             Self::Delay(time) => write!(f, "delay={}", humantime::format_duration(*time).to_string().replace(' ', "")),
             Self::Error(name) => write!(f, "error={name}"),
+            Self::Hold => f.write_str("hold"),
             Self::Garbage => f.write_str("garbage"),
             Self::Noise => f.write_str("noise"),
             Self::Lost => f.write_str("lost"),
@@ -136,7 +140,7 @@ impl fmt::Display for Plan {
     }
 }
 
-const WORDS: &str = "none, delay=5s, throttle, internal, denied, disabled, error=NAME, garbage, noise, lost, refuse or silent; \
+const WORDS: &str = "none, delay=5s, hold, throttle, internal, denied, disabled, error=NAME, garbage, noise, lost, refuse or silent; \
                      then operation=NAME and times=N if you want";
 
 #[cfg(test)]
@@ -151,6 +155,7 @@ mod tests {
             "delay=1m30s operation=Decrypt",
             "error=ThrottlingException times=2",
             "garbage",
+            "hold",
             "noise",
             "lost operation=CreateAlias times=1",
             "refuse",

@@ -54,6 +54,8 @@ async fn answer(
         Ok(operation) => operation,
         Err(refusal) => return Ok(refused(&refusal, None)),
     };
+    // Seen from here on: a plan that takes the place of the one that meets this request.
+    let mut plans = shared.plan.subscribe();
     let fault = shared.next_fault(&operation);
     let breaks = |bytes| async move {
         let _ = broken.send(bytes).await;
@@ -62,6 +64,7 @@ async fn answer(
     match fault {
         Fault::None | Fault::Refuse => {}
         Fault::Delay(time) => tokio::time::sleep(time).await,
+        Fault::Hold => drop(plans.changed().await),
         Fault::Error(name) => return Ok(refused(&Refusal::new(name, MEANT), None)),
         Fault::Garbage => return Ok(response(StatusCode::OK, "<html>\u{fffd}not what you asked for".into(), None)),
         Fault::Noise => return breaks(b"\x15\x03\x01\x00\x02\x02\x46 no HTTP\n").await,

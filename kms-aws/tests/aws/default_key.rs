@@ -125,6 +125,27 @@ fn lost_answer_to_create_key_makes_no_second_key_behind_the_callers_back() {
 }
 
 #[test]
+fn loser_of_the_race_schedules_its_key_for_deletion_and_takes_the_winners() {
+    let ours = Ours::new();
+    // It has made its key, and waits to name it; meanwhile somebody else does.
+    ours.fault("hold operation=CreateAlias");
+    let loser = thread::spawn({
+        let kms = ours.kms.clone();
+        move || kms.ensure_key("alias/race", "the loser's").unwrap()
+    });
+    while ours.requests("CreateAlias") == 0 {
+        thread::yield_now();
+    }
+    let winner = ours.local.create_key("the winner's").unwrap();
+    ours.local.create_alias("alias/race", &winner.id).unwrap();
+    ours.fault("none");
+    assert_eq!(loser.join().unwrap().arn, winner.arn);
+    let states = ours.local.list_keys().unwrap().into_iter().map(|key| (key.description, key.state));
+    let expected = [("the loser's", KeyState::PendingDeletion), ("the winner's", KeyState::Enabled)];
+    assert_eq!(states.collect::<Vec<_>>(), expected.map(|(description, state)| (description.to_owned(), state)));
+}
+
+#[test]
 fn key_whose_alias_is_denied_is_scheduled_for_deletion() {
     let ours = Ours::new();
     ours.fault("denied operation=CreateAlias");
