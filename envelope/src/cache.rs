@@ -257,14 +257,10 @@ impl Permission {
         }
     }
 
-    /// What the KMS says. One that panics has failed, as one that cannot be reached has: it must not end a worker, nor be
-    /// a worse failure to one caller than to another.
+    /// What the KMS says. A store of key files that panics has failed, as a KMS that does: it must not end a worker, nor be
+    /// asked again without a pause.
     fn unwrap(&self) -> Result<Arc<Keys>, Option<Error>> {
-        let answer = catch_unwind(AssertUnwindSafe(|| self.service.unwrap_table(&*self.kms, &self.table)));
-        answer.unwrap_or_else(|_| {
-            event!(error, table = %self.service.names.of(&self.table), "the KMS or the store of key files panicked");
-            Err(None)
-        })
+        catch_unwind(AssertUnwindSafe(|| self.service.unwrap_table(&*self.kms, &self.table))).unwrap_or(Err(None))
     }
 
     fn land(&self, state: &mut State, began: Duration, keys: &Arc<Keys>) {

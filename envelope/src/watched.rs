@@ -2,6 +2,8 @@
 
 use core::cell::Cell;
 use core::fmt;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::thread_local;
 
@@ -58,7 +60,9 @@ impl Watched {
     fn watch(&self, mut asked: Asked<'_>, ask: &mut dyn FnMut() -> Option<KmsError>) -> Result<(), KmsError> {
         span!("kms", call = asked.call.name());
         let began = self.clock.now();
-        let (error, request) = with_request(ask);
+        // One that panics has failed as one that cannot be reached has, for whoever called.
+        let (caught, request) = with_request(|| catch_unwind(AssertUnwindSafe(ask)));
+        let error = caught.unwrap_or(Some(KmsError::Internal));
         let time = self.clock.now().saturating_sub(began);
         asked.request = request;
         let error = error.as_ref();

@@ -9,6 +9,7 @@ use tablecrypt_os::KeyBox;
 
 use super::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError};
 use crate::clock::Clock;
+use crate::keys::boxed_key;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -24,6 +25,8 @@ pub struct FaultKms {
 struct Fault {
     error: Option<KmsError>,
     delay: Duration,
+    garbles: bool,
+    panics: bool,
 }
 
 impl FaultKms {
@@ -43,6 +46,16 @@ impl FaultKms {
         self.fault().delay = delay;
     }
 
+    /// From now on every answer is wrong, or none is: another key is unwrapped, and what is wrapped cannot be unwrapped.
+    pub fn garble(&self, garbles: bool) {
+        self.fault().garbles = garbles;
+    }
+
+    /// From now on every call panics, or none does.
+    pub fn panic(&self, panics: bool) {
+        self.fault().panics = panics;
+    }
+
     /// Calls that were made so far, failed ones among them.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -50,7 +63,7 @@ impl FaultKms {
     }
 
     fn pass(&self) -> Result<&dyn Kms, KmsError> {
-        let Fault { error, delay } = self.fault().clone();
+        let Fault { error, delay, panics, .. } = self.fault().clone();
         // Before the call is counted: whoever sees it counted may turn the clock.
         let until = self.clock.now() + delay;
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -59,7 +72,15 @@ impl FaultKms {
             self.clock.wait(&alarm, Some(until));
             self.clock.retire(&alarm);
         }
+        assert!(!panics, "{PANIC}");
         error.map_or(Ok(&*self.inner), Err)
+    }
+
+    fn wrapped(&self, mut wrapped: Vec<u8>) -> Vec<u8> {
+        if self.fault().garbles {
+            wrapped.iter_mut().for_each(|byte| *byte ^= 0xa5);
+        }
+        wrapped
     }
 
     fn fault(&self) -> MutexGuard<'_, Fault> {
@@ -77,11 +98,19 @@ impl Kms for FaultKms {
     }
 
     fn generate_data_key(&self, key: &str, context: &EncryptionContext) -> Result<GeneratedKey, KmsError> {
-        self.pass()?.generate_data_key(key, context)
+        let GeneratedKey { kms_key, key, wrapped } = self.pass()?.generate_data_key(key, context)?;
+        Ok(GeneratedKey { kms_key, key, wrapped: self.wrapped(wrapped) })
     }
 
     fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<KeyBox<Key>, KmsError> {
-        self.pass()?.decrypt(key, wrapped, context)
+        let unwrapped = self.pass()?.decrypt(key, wrapped, context)?;
+        if !self.fault().garbles {
+            return Ok(unwrapped);
+        }
+        boxed_key(|key| {
+            key.fill(0xa5);
+            Ok(())
+        })
     }
 
     fn re_encrypt(
@@ -91,7 +120,8 @@ impl Kms for FaultKms {
         context: &EncryptionContext,
         to: &str,
     ) -> Result<(String, Vec<u8>), KmsError> {
-        self.pass()?.re_encrypt(from, wrapped, context, to)
+        let (kms_key, wrapped) = self.pass()?.re_encrypt(from, wrapped, context, to)?;
+        Ok((kms_key, self.wrapped(wrapped)))
     }
 }
 
@@ -100,3 +130,6 @@ impl fmt::Debug for FaultKms {
         write!(f, "FaultKms({:?})", self.inner)
     }
 }
+
+/// What a panic says that was asked for.
+const PANIC: &str = "the KMS was told to panic";
