@@ -77,7 +77,7 @@ struct Waiting {
 struct State {
     /// Whether a refresh is under way; there is never a second one.
     in_flight: bool,
-    /// Whether that one is in the background after a failure, so that operations fail meanwhile and do not wait.
+    /// Whether that one is in the background after a failure, so that operations without keys fail and do not wait for it.
     probing: bool,
     /// When the KMS call began that the live keys come from.
     refreshed: Duration,

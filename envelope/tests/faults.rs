@@ -64,7 +64,9 @@ const FAULTS: [Fault; 11] = [
     },
     Fault {
         name: "pending deletion",
-        begin: |world| drop(world.local.schedule_key_deletion(tablecrypt::DEFAULT_KEY_ALIAS, 7).unwrap()),
+        begin: |world| {
+            world.local.schedule_key_deletion(tablecrypt::DEFAULT_KEY_ALIAS, 7).unwrap();
+        },
         end: |world| {
             world.local.cancel_key_deletion(tablecrypt::DEFAULT_KEY_ALIAS).unwrap();
             world.enable_key();
@@ -85,6 +87,10 @@ const FAULTS: [Fault; 11] = [
     },
 ];
 
+type Operation = fn(&Fault);
+
+const OPERATIONS: [(&str, Operation); 3] = [("create", create), ("cold open", cold_open), ("refresh", refresh)];
+
 const fn failing(name: &'static str, begin: fn(&World), expected: Expected) -> Fault {
     Fault { name, begin, end: |world| world.kms.fail(None), expected }
 }
@@ -92,14 +98,13 @@ const fn failing(name: &'static str, begin: fn(&World), expected: Expected) -> F
 #[test]
 fn each_fault_at_each_operation_has_the_promised_state_loses_nothing_and_recovers_without_a_restart() {
     quiet();
-    let operations: [(&str, fn(&Fault)); 3] = [("create", create), ("cold open", cold_open), ("refresh", refresh)];
     for fault in &FAULTS {
-        for (name, operation) in operations {
+        for (name, operation) in OPERATIONS {
             println!("{fault} at {name}");
             operation(fault);
         }
     }
-    println!("faults: {} x {} operations held", FAULTS.len(), operations.len());
+    println!("faults: {} x {} operations held", FAULTS.len(), OPERATIONS.len());
 }
 
 fn create(fault: &Fault) {
@@ -261,7 +266,7 @@ impl fmt::Display for Fault {
 fn quiet() {
     let told = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if !info.payload_as_str().is_some_and(|text| text == "the KMS was told to panic") {
+        if info.payload().downcast_ref::<String>().is_none_or(|text| text != "the KMS was told to panic") {
             told(info);
         }
     }));

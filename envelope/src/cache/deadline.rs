@@ -71,7 +71,7 @@ impl Permission {
             Due { refresh: false, look: Some(look.map_or(retry, |look| look.min(retry))) }
         } else {
             let refresh = self.active.load(Ordering::Relaxed);
-            state.probing = refresh && is_locked;
+            state.probing = refresh && state.failure.is_some();
             Due { refresh, look }
         }
     }
