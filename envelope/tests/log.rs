@@ -50,6 +50,31 @@ fn no_key_no_text_and_no_value_of_a_context_is_logged() {
 }
 
 #[test]
+fn an_outage_grace_a_refusal_and_a_lock_by_hand_are_logged_when_they_begin_and_end() {
+    let (said, ()) = logged(|| {
+        let world = common::world_with_flights();
+        let grace = Duration::from_secs(600);
+        let service = world.service_with(|builder| builder.outage_grace(grace).unwrap());
+        let table = service.open_table(TABLE).unwrap();
+        let traffic = |seconds| {
+            for _ in 0..seconds {
+                let _ = table.base().seal(CONTEXT, TEXT);
+                world.advance(1);
+            }
+        };
+        world.kms.fail(Some(KmsError::Unreachable));
+        traffic(400);
+        world.kms.fail(None);
+        traffic(30);
+        table.lock();
+    });
+    let at = |what: &str| said.find(what).unwrap_or_else(|| panic!("{what} was not logged:\n{said}"));
+    let order =
+        [at("was not refreshed"), at("on its outage grace"), at("permits the table's key again"), at("locked by hand")];
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
 fn the_name_of_a_table_is_logged_where_it_was_asked_for() {
     let (said, secrets) = logged(|| all_that_logs(true));
     assert!(said.contains(TABLE));

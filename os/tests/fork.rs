@@ -112,6 +112,32 @@ fn a_fork_that_is_not_noticed_would_be_seen_by_these_tests() {
     assert_eq!(twice, [100]);
 }
 
+#[test]
+fn a_child_finds_locked_what_was_locked_and_unlocks_it_for_itself() {
+    let world = Box::new(World::new());
+    let world = &*world;
+    type Turn = fn(&World);
+    let locks: [(&str, Turn, Turn); 2] = [
+        ("connection", |world| world.connection.lock(), |world| world.connection.unlock()),
+        ("service", |world| world.service.lock(), |world| world.service.unlock()),
+    ];
+    for (what, lock, unlock) in locks {
+        let is_locked = || matches!(world.base.open(b"key", &world.record), Err(Error::Locked));
+        lock(world);
+        let child = Child::fork(|| {
+            let before = is_locked() && world.connection.open_table("flights").is_err();
+            unlock(world);
+            vec![u8::from(before && !is_locked())]
+        });
+        assert_eq!(child.wait().unwrap(), [1], "{what}");
+        assert!(is_locked(), "{what}: a child's unlocking is its own");
+        unlock(world);
+        assert!(!is_locked());
+        let child = Child::fork(|| vec![u8::from(is_locked())]);
+        assert_eq!(child.wait().unwrap(), [0], "the control: what is not locked is not found locked");
+    }
+}
+
 struct World {
     _folder: tempfile::TempDir,
     service: Service,
