@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_kms::config::http::HttpResponse;
+use aws_sdk_kms::config::{self, Region};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::operation::RequestId;
 use aws_sdk_kms::primitives::Blob;
@@ -67,14 +68,18 @@ fn reasons(error: &dyn core::error::Error) -> String {
 
 impl Session {
     pub(crate) async fn describe_key(&self, key: &str) -> Answer<KeyMetadata> {
-        let sent = self.client().await.describe_key().key_id(self.here(key).await).send().await;
+        let place = self.place(key).await;
+        let request = self.client().await.describe_key().key_id(&place.key);
+        let sent = request.customize().config_override(place.config()).send().await;
         Answer::sorted("DescribeKey", sent)
             .and_then(|output| output.key_metadata.ok_or(KmsError::Internal).and_then(metadata))
     }
 
     pub(crate) async fn generate_data_key(&self, key: &str, context: &EncryptionContext) -> Answer<GeneratedKey> {
-        let request = self.client().await.generate_data_key().key_id(self.here(key).await);
-        let sent = request.key_spec(types::DataKeySpec::Aes256).set_encryption_context(pairs(context)).send().await;
+        let place = self.place(key).await;
+        let request = self.client().await.generate_data_key().key_id(&place.key);
+        let request = request.key_spec(types::DataKeySpec::Aes256).set_encryption_context(pairs(context));
+        let sent = request.customize().config_override(place.config()).send().await;
         Answer::sorted("GenerateDataKey", sent).and_then(|output| {
             let wrapped = output.ciphertext_blob.ok_or(KmsError::Internal)?.into_inner();
             let kms_key = output.key_id.ok_or(KmsError::Internal)?;
@@ -88,8 +93,10 @@ impl Session {
         wrapped: Vec<u8>,
         context: &EncryptionContext,
     ) -> Answer<KeyBox<Key>> {
-        let request = self.client().await.decrypt().key_id(self.here(key).await).ciphertext_blob(Blob::new(wrapped));
-        let sent = request.set_encryption_context(pairs(context)).send().await;
+        let place = self.place(key).await;
+        let request = self.client().await.decrypt().key_id(&place.key).ciphertext_blob(Blob::new(wrapped));
+        let request = request.set_encryption_context(pairs(context));
+        let sent = request.customize().config_override(place.config()).send().await;
         Answer::sorted("Decrypt", sent).and_then(|output| {
             // Boxed first, so that it is wiped also where another key answered.
             let opened = boxed(output.plaintext)?;
@@ -105,22 +112,51 @@ impl Session {
         context: &EncryptionContext,
         to: &str,
     ) -> Answer<(String, Vec<u8>)> {
+        // Within a region: that of the source.
+        let (from, to) = (self.place(from).await, self.place(to).await);
         let request = self.client().await.re_encrypt().ciphertext_blob(Blob::new(wrapped));
-        let request = request.source_key_id(self.here(from).await).destination_key_id(self.here(to).await);
+        let request = request.source_key_id(&from.key).destination_key_id(&to.key);
         let request = request.set_source_encryption_context(pairs(context));
-        let sent = request.set_destination_encryption_context(pairs(context)).send().await;
+        let request = request.set_destination_encryption_context(pairs(context));
+        let sent = request.customize().config_override(from.config()).send().await;
         Answer::sorted("ReEncrypt", sent).and_then(|output| {
             let wrapped = output.ciphertext_blob.ok_or(KmsError::Internal)?.into_inner();
             Ok((output.key_id.ok_or(KmsError::Internal)?, wrapped))
         })
     }
 
-    /// What this client's region calls a key: a multi-Region key has an ARN in each.
-    pub(crate) async fn here(&self, key: &str) -> String {
-        match self.client().await.config().region() {
-            Some(region) => key_in_region(key, region.as_ref()),
-            None => key.to_owned(),
+    /// Where a key is asked for, and by which name.
+    async fn place(&self, key: &str) -> Place {
+        let here = self.client().await.config().region().map(AsRef::as_ref);
+        let key = here.map_or_else(|| key.to_owned(), |here| key_in_region(key, here));
+        let region =
+            region_of(&key).filter(|region| Some(*region) != here).map(|region| Region::new(region.to_owned()));
+        Place { key, region }
+    }
+}
+
+/// A key as it is asked for: a multi-Region key in the client's region, another by its ARN in the ARN's region.
+struct Place {
+    key: String,
+    region: Option<Region>,
+}
+
+impl Place {
+    fn config(&self) -> config::Builder {
+        let mut config = config::Builder::new();
+        // None would take the client's away.
+        if self.region.is_some() {
+            config.set_region(self.region.clone());
         }
+        config
+    }
+}
+
+/// The region in an ARN of AWS KMS.
+fn region_of(key: &str) -> Option<&str> {
+    match key.splitn(5, ':').collect::<Vec<_>>()[..] {
+        ["arn", partition, "kms", region, _] if partition.starts_with("aws") && !region.is_empty() => Some(region),
+        _ => None,
     }
 }
 

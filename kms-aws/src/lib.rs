@@ -30,6 +30,9 @@
 //! them a server that never answers would hang a refresh for ever. Tries that may succeed later are made again, at the
 //! SDK's adaptive rate. Decrypt over loopback takes 2 ms, to AWS what the network takes.
 //!
+//! **Regions.** A key is asked for in the client's region; where its ARN names another one, there. So a table may be under
+//! keys of two regions. A multi-Region key is the same key everywhere: it is asked for in the client's region.
+//!
 //! **In a forked child** the first call starts a thread, a client and connections of its own.
 //!
 //! **Inside tokio** a call blocks its thread, for 10 s at worst. [`open_table_async`] and [`create_table_async`] wait on

@@ -1,11 +1,16 @@
 //! Each call, against each KMS: what it gives, what it refuses, and under which request.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::sync::Arc;
 
+use aws_sdk_kms::config::Region;
 use tablecrypt::kms::{EncryptionContext, KeyState, Kms, KmsError, LocalKms, with_request};
+use tablecrypt::store::FolderStore;
+use tablecrypt::{Service, TableSpec};
 use tablecrypt_kms_aws::AwsKms;
 
-use crate::fixture::{Ours, alias, client, each, flights, moto, with_sdk};
+use crate::fixture::{Ours, REGION, alias, client, credentials, each, flights, moto, with_sdk};
 
 fn opened(kms: &AwsKms, key: &str, wrapped: &[u8]) -> Result<[u8; 32], KmsError> {
     kms.decrypt(key, wrapped, &flights()).map(|key| *key.get().unwrap().expose())
@@ -142,15 +147,40 @@ fn multi_region_key_is_asked_for_by_the_name_that_it_has_where_the_client_is() {
 }
 
 #[test]
-fn forked_or_not_a_client_is_made_once_and_clones_share_it() {
-    let made = std::sync::Arc::new(core::sync::atomic::AtomicU32::new(0));
-    let (ours, counted) = (Ours::new(), std::sync::Arc::clone(&made));
+fn key_of_another_region_is_asked_for_there_and_a_table_may_be_under_keys_of_two() {
+    let Some(moto) = moto() else { return };
+    let there = with_sdk(&moto, "us-east-1", async |sdk| {
+        sdk.create_key().send().await.unwrap().key_metadata.unwrap().arn.unwrap()
+    });
+    assert!(there.contains(":us-east-1:"), "{there}");
+    let kms = client(&moto);
+    let here = kms.ensure_key(&alias("here"), "").unwrap().arn;
+    assert!(here.contains(":eu-west-1:"), "{here}");
+    assert_eq!(kms.describe_key(&there).unwrap().arn, there);
+    // The control: in the client's region there is no such key.
+    let elsewhere = there.replace("us-east-1", "eu-west-1");
+    assert!(matches!(kms.describe_key(&elsewhere), Err(KmsError::NotFound)));
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(FolderStore::open(folder.path()).unwrap());
+    let service = Service::builder(Arc::new(kms.clone()), store).build();
+    service.create_table(&TableSpec::new("flights").kms_key(&here)).unwrap();
+    service.add_kms_key("flights", &there).unwrap();
+    let record = service.open_table("flights").unwrap().base().seal(b"key", b"text").unwrap();
+    service.switch_key("flights", &[&there]).unwrap();
+    assert_eq!(service.open_table("flights").unwrap().base().open(b"key", &record).unwrap(), b"text");
+}
+
+#[test]
+fn client_is_made_once_and_clones_share_it() {
+    let made = Arc::new(AtomicU32::new(0));
+    let (ours, counted) = (Ours::new(), Arc::clone(&made));
     let kms = ours.kms.clone().with_config({
         let url = ours.url();
         move |loader| {
-            counted.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
-            let region = aws_sdk_kms::config::Region::from_static(crate::fixture::REGION);
-            loader.endpoint_url(&url).region(region).credentials_provider(crate::fixture::credentials())
+            counted.fetch_add(1, Ordering::Relaxed);
+            let region = Region::from_static(REGION);
+            loader.endpoint_url(&url).region(region).credentials_provider(credentials())
         }
     });
     kms.ensure_key("alias/clones", "").unwrap();
@@ -160,7 +190,7 @@ fn forked_or_not_a_client_is_made_once_and_clones_share_it() {
             scope.spawn(move || kms.describe_key("alias/clones").unwrap());
         }
     });
-    assert_eq!(made.load(core::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(made.load(Ordering::Relaxed), 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread;
 use tablecrypt::clock::VirtualClock;
 use tablecrypt::kms::Kms;
 use tablecrypt::store::FolderStore;
-use tablecrypt::{Error, Service, ServiceBuilder, TableSpec};
+use tablecrypt::{Error, Rewrap, Service, ServiceBuilder, TableSpec};
 use tablecrypt_kms_aws::{AwsKms, create_table_async, open_table_async, unblock};
 
 use crate::fixture::{Ours, PATIENCE, alias, client, each};
@@ -128,6 +128,41 @@ fn every_fault_at_a_refresh_leaves_a_warm_table_at_its_deadline_or_at_once_and_p
                 Err(error) => panic!("{fault}: still {error} after an hour"),
             }
         }
+    }
+}
+
+#[test]
+fn every_fault_at_a_rewrap_and_at_a_switch_leaves_the_table_as_it_was_and_the_next_one_goes_well() {
+    let ours = Ours::new();
+    let keys = ["one", "other"].map(|name| ours.kms.ensure_key(&format!("alias/{name}"), "").unwrap().arn);
+    let patient = builder(&ours.kms, ours.folder.path()).build();
+    patient.create_table(&TableSpec::new("flights").kms_key(&keys[0])).unwrap();
+    let record = patient.open_table("flights").unwrap().base().seal(b"key", b"text").unwrap();
+    let opens = || assert_eq!(patient.open_table("flights").unwrap().base().open(b"key", &record).unwrap(), b"text");
+    let under = || patient.describe_table("flights").unwrap().kms_key;
+    for (fault, expected) in FAULTS {
+        let service = builder(&client_that_meets(&ours, fault), ours.folder.path()).build();
+        let before = under();
+        let to = keys.iter().find(|key| **key != before).unwrap();
+        for operation in ["ReEncrypt", "Decrypt", "GenerateDataKey"] {
+            ours.fault(&format!("{fault} operation={operation}"));
+            let refused = if operation == "ReEncrypt" {
+                service.rewrap("flights", &Rewrap::to(to)).map(drop)
+            } else {
+                service.switch_key("flights", &[to]).map(drop)
+            };
+            assert_eq!(name(&refused.unwrap_err()), *expected, "{fault} at {operation}");
+            ours.fault("none");
+            assert_eq!(under(), before, "{fault} at {operation}");
+            opens();
+        }
+        if fault.len() % 2 == 0 {
+            patient.rewrap("flights", &Rewrap::to(to)).unwrap();
+        } else {
+            patient.switch_key("flights", &[to]).unwrap();
+        }
+        assert_eq!(under(), *to, "{fault}");
+        opens();
     }
 }
 
