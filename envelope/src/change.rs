@@ -94,8 +94,11 @@ impl Service {
             io::ErrorKind::NotFound => Error::NoSuchTable { table: table.to_owned() },
             _ => self.inner.unwritten(table, error),
         };
-        self.inner.noted("delete_table", table, || self.inner.store.remove(table).map_err(failed))?;
-        self.inner.permissions(table).iter().for_each(|permission| permission.wipe());
+        let inner = &self.inner;
+        inner.noted("delete_table", table, || {
+            inner.begins("delete_table", table, || inner.store.remove(table).map_err(failed))
+        })?;
+        inner.permissions(table).iter().for_each(|permission| permission.wipe());
         Ok(())
     }
 }

@@ -297,6 +297,25 @@ impl Inner {
         done
     }
 
+    /// Has the audit take that a change begins which asks no KMS: what cannot be recorded is not done.
+    pub(crate) fn begins<T>(
+        &self,
+        operation: &'static str,
+        table: &str,
+        change: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if let Some(audit) = &self.audit {
+            let of = (table, self.subscriber.as_str());
+            if let Err(error) = audit.begin(operation, of, self.clock.date()) {
+                self.tally.count(Event::AuditLost);
+                if audit.is_required() {
+                    return Err(Error::io("the audit log", error));
+                }
+            }
+        }
+        change()
+    }
+
     /// Data keys that are live, in all their generations.
     pub(crate) fn generations(&self) -> u64 {
         self.live().values().filter_map(Weak::upgrade).map(|keys| keys.generations() as u64).sum()

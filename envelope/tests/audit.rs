@@ -111,6 +111,52 @@ fn every_call_of_the_kms_is_a_line_with_who_what_why_and_the_kms_s_own_request_i
 }
 
 #[test]
+fn changes_of_a_table_are_lines_and_what_asks_no_kms_is_one_before_it_is_made() {
+    let (world, log) = audited(|log| log);
+    world.service.create_table(&flights()).unwrap();
+    let before = lines(log.path()).len();
+    world.service.rotate("flights").unwrap();
+    world.service.switch_key("flights", &[tablecrypt::DEFAULT_KEY_ALIAS]).unwrap();
+    world.service.rewrap("flights", &tablecrypt::Rewrap::to(tablecrypt::DEFAULT_KEY_ALIAS)).unwrap();
+    world.service.drop_structure("flights", &"global:by-tail".parse().unwrap()).unwrap();
+    let aside = world.folder.path().join("aside");
+    fs::rename(log.path(), &aside).unwrap();
+    symlink("/dev/full", log.path()).unwrap();
+    assert!(matches!(world.service.delete_table("flights"), Err(Error::Io { .. })));
+    assert_eq!(world.service.tables().unwrap(), ["flights"], "not deleted");
+    fs::rename(&aside, log.path()).unwrap();
+    world.service.delete_table("flights").unwrap();
+    let told = lines(log.path()).split_off(before).into_iter().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        format!(
+            "{} {} {}",
+            line["operation"].as_str().unwrap(),
+            line["call"].as_str().unwrap_or("-"),
+            line["outcome"].as_str().unwrap()
+        )
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            "rotate Decrypt ok",
+            "rotate - ok",
+            "switch_key Decrypt ok",
+            "switch_key GenerateDataKey ok",
+            "switch_key Decrypt ok",
+            "switch_key - ok",
+            "rewrap ReEncrypt ok",
+            "rewrap ReEncrypt ok",
+            "rewrap - ok",
+            "drop_structure Decrypt ok",
+            "drop_structure - ok",
+            "delete_table - begun",
+            "delete_table - ok",
+        ]
+    );
+    check(log.path(), None, &[log.head().unwrap()]).unwrap();
+}
+
+#[test]
 fn a_log_that_was_changed_in_any_byte_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for key in [None, Some(1)] {

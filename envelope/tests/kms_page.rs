@@ -15,7 +15,7 @@ use serde_json::Value;
 use tablecrypt::audit::AuditLog;
 use tablecrypt::kms::{EncryptionContext, KmsError};
 use tablecrypt::store::FolderStore;
-use tablecrypt::{Error, Service, Structure};
+use tablecrypt::{Error, Rewrap, Service, Structure};
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/KMS.md")).unwrap()
@@ -193,6 +193,16 @@ fn each_thing_costs_the_calls_that_the_page_says() {
     line("an hour of traffic, for each connection and table", calls(&world, |world| hour(world, &bases)));
     line("an hour without", calls(&world, |world| world.advance(3600)));
     line("the first operation after it", calls(&world, |_| drop(bases[0].seal(b"key", b"text").unwrap())));
+    line(
+        "`rotate`: a new generation of data keys",
+        calls(&world, |world| _ = world.service.rotate("flights").unwrap()),
+    );
+    let alias = tablecrypt::DEFAULT_KEY_ALIAS;
+    let switch = |world: &World| _ = world.service.switch_key("flights", &[alias]).unwrap();
+    line("`switch_key`: a new root key, under another KMS key or the same", calls(&world, switch));
+    let rewrap = |world: &World| _ = world.service.rewrap("flights", &Rewrap::to(alias)).unwrap();
+    line("`rewrap`: the same root key, under another KMS key or the same", calls(&world, rewrap));
+    line("`delete_table`", calls(&world, |world| world.service.delete_table("flights").unwrap()));
     assert_on_page(&lines);
 }
 
@@ -322,6 +332,7 @@ fn row(fault: &Fault) -> String {
     (fault.begin)(&world);
     let warm = told(&base.open(b"key", &record));
     let cold = told(&world.service.open_table("flights"));
+    let rotation = rotation(&world);
     let mut refresh = "works".to_owned();
     for second in 1..=900 {
         world.advance(1);
@@ -340,14 +351,30 @@ fn row(fault: &Fault) -> String {
     }
     assert_eq!(base.open(b"key", &record).unwrap(), b"text");
     assert!(recovered <= 30, "{}: {recovered} s", fault.what);
-    format!("| {} | {warm} | {cold} | {refresh} | {} |", fault.what, fault.ends)
+    format!("| {} | {warm} | {cold} | {refresh} | {rotation} | {} |", fault.what, fault.ends)
+}
+
+/// What a rotation, a switch of the KMS key and a rewrap give, which leave the key file as it was.
+fn rotation(world: &World) -> String {
+    let file = || fs::read(world.key_file("flights")).ok();
+    let before = file();
+    let service = &world.service;
+    let rewrap = Rewrap::to(tablecrypt::DEFAULT_KEY_ALIAS);
+    let answers = [
+        told(&service.rotate("flights")),
+        told(&service.switch_key("flights", &[tablecrypt::DEFAULT_KEY_ALIAS])),
+        told(&service.rewrap("flights", &rewrap)),
+    ];
+    assert_eq!(answers, [(); 3].map(|()| answers[0].clone()), "the three differ");
+    assert!(file() == before, "the key file was changed");
+    answers[0].clone()
 }
 
 #[test]
 fn each_failure_is_as_the_page_says_and_is_recovered_from_within_30_s() {
     let mut lines = vec![
-        "| fault | warm | cold | with the refresh | what ends it |".to_owned(),
-        "| --- | --- | --- | --- | --- |".to_owned(),
+        "| fault | warm | cold | with the refresh | rotation | what ends it |".to_owned(),
+        "| --- | --- | --- | --- | --- | --- |".to_owned(),
     ];
     lines.extend(FAULTS.iter().map(row));
     lines.push(slow());
@@ -377,5 +404,16 @@ fn slow() -> String {
         cold.join().unwrap()
     });
     assert_eq!(waited, "works");
-    format!("| KMS takes 5 s | {warm} | works, after 5 s | works | |")
+    let before = world.kms.calls();
+    std::thread::scope(|scope| {
+        let rotated = scope.spawn(|| world.service.rotate("flights").unwrap());
+        while world.kms.calls() == before {
+            std::thread::yield_now();
+        }
+        world.advance(4);
+        assert!(!rotated.is_finished());
+        world.advance(1);
+        rotated.join().unwrap();
+    });
+    format!("| KMS takes 5 s | {warm} | works, after 5 s | works | works, after 5 s a call | |")
 }

@@ -81,7 +81,7 @@ pub struct Entry {
     /// The KMS's id of the request, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// `ok`, or the name of the error.
+    /// `ok`, or the name of the error; `begun` for a change that asks no KMS, before it is made.
     pub outcome: String,
 }
 

@@ -18,6 +18,9 @@ pub(crate) trait Recorder: Send + Sync + fmt::Debug {
     /// A change of a table that ended, or was refused.
     fn change(&self, operation: &str, of: (&str, &str), time: SystemTime, error: Option<&Error>) -> io::Result<()>;
 
+    /// A change of a table that begins, and for which no KMS is asked.
+    fn begin(&self, operation: &str, of: (&str, &str), time: SystemTime) -> io::Result<()>;
+
     fn is_required(&self) -> bool;
 }
 
@@ -61,14 +64,19 @@ impl Recorder for Recording {
         time: SystemTime,
         error: Option<&Error>,
     ) -> io::Result<()> {
-        self.0.record(&Entry {
-            table: Some(table.to_owned()),
-            subscriber: Some(subscriber.to_owned()),
-            ..Entry::new(operation, time, &error.map_or_else(|| "ok".to_owned(), Error::name))
-        })
+        let outcome = error.map_or_else(|| "ok".to_owned(), Error::name);
+        self.0.record(&of_table(Entry::new(operation, time, &outcome), table, subscriber))
+    }
+
+    fn begin(&self, operation: &str, (table, subscriber): (&str, &str), time: SystemTime) -> io::Result<()> {
+        self.0.record(&of_table(Entry::new(operation, time, "begun"), table, subscriber))
     }
 
     fn is_required(&self) -> bool {
         self.0.is_required()
     }
+}
+
+fn of_table(entry: Entry, table: &str, subscriber: &str) -> Entry {
+    Entry { table: Some(table.to_owned()), subscriber: Some(subscriber.to_owned()), ..entry }
 }
