@@ -61,10 +61,10 @@ mod covered {
     use crate::keys::boxed_key;
     use crate::kms::KmsError;
 
-    /// What covers the keys of a [`LocalKms`](crate::kms::LocalKms).
+    /// What covers the keys of a [`LocalKms`](crate::kms::LocalKms). A forked child does not have it, and opens its own.
     #[non_exhaustive]
     pub enum Protection {
-        /// A passphrase, by Argon2id. A process that was forked from the one that gave it has to open the KMS itself.
+        /// A passphrase, by Argon2id.
         Passphrase(Zeroizing<String>),
         /// A file of 32 random bytes in another place than the folder, such as another volume; made if it is missing.
         KeyFile(PathBuf),
