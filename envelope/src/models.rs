@@ -109,9 +109,20 @@ fn a_kms_that_fails_leaves_nobody_waiting_and_is_asked_once_in_its_pause() {
             assert!(matches!(caller.join().unwrap(), Error::KeyUnavailable { .. }));
         }
         assert_eq!(world.kms.calls(), before + 1);
+        // It is back. Whoever comes in the pause fails, and has a worker ask; whoever comes after it may ask too.
         world.kms.fail(None);
+        let early = {
+            let connection = Arc::clone(&connection);
+            thread::spawn(move || match connection.open_table("flights") {
+                Ok(_) => {}
+                Err(error) => assert!(matches!(error, Error::KeyUnavailable { .. }), "{error}"),
+            })
+        };
         world.clock.advance(Duration::from_secs(1));
+        early.join().unwrap();
+        world.clock.settle();
         connection.open_table("flights").unwrap();
+        assert_eq!(world.kms.calls(), before + 2, "once more, whoever asked");
     });
 }
 

@@ -166,6 +166,23 @@ fn a_table_says_how_it_stands_and_so_does_the_service() {
 }
 
 #[test]
+fn times_that_no_clock_reaches_and_none_at_all_are_settings_like_others() {
+    for (every, within) in [(Duration::MAX, Duration::MAX), (Duration::ZERO, Duration::ZERO)] {
+        let world = world_with_flights();
+        let grace = Duration::from_secs(12 * 3600);
+        let service = world.service_with(|builder| builder.refresh(every, within).outage_grace(grace).unwrap());
+        let table = service.open_table("flights").unwrap();
+        let record = table.base().seal(b"key", b"text").unwrap();
+        for _ in 0..10 {
+            world.advance(1000);
+            assert_eq!(table.base().open(b"key", &record).unwrap(), b"text");
+        }
+        world.clock.settle();
+        assert_eq!(table.permitted_for().is_some(), every > Duration::ZERO);
+    }
+}
+
+#[test]
 fn a_store_that_panics_ends_no_worker() {
     let world = world_with_flights();
     let store = Arc::new(PanickingStore { inner: world.store(), panics: AtomicBool::new(false) });

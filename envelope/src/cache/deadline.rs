@@ -89,7 +89,7 @@ impl Permission {
         if Planted::EndlessGrace.is_planted() {
             return (deadline, deadline + timing.grace);
         }
-        let end = (deadline + timing.grace).min(timing.deadline(state.tried));
+        let end = deadline.saturating_add(timing.grace).min(timing.deadline(state.tried));
         (deadline, if is_outage { end.max(deadline) } else { deadline })
     }
 
@@ -104,7 +104,7 @@ impl Permission {
         let state = self.state();
         let timing = &self.service.timing;
         let grace = if state.grace_since.is_some() { timing.grace } else { Duration::ZERO };
-        let end = timing.deadline(state.refreshed) + grace;
+        let end = timing.deadline(state.refreshed).saturating_add(grace);
         self.keys.load().is_some().then(|| end.saturating_sub(self.service.clock.now()))
     }
 }
