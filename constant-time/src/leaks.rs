@@ -45,3 +45,17 @@ pub fn early_exit(a: &[u8; 16], b: &[u8; 16]) -> bool {
     }
     true
 }
+
+/// Leaks by how long a division takes.
+#[inline(never)]
+#[must_use]
+pub fn divide(secret: u8) -> u64 {
+    core::hint::black_box(u64::MAX / 3) / (u64::from(secret) | 0x100)
+}
+
+/// Does not leak: nothing may be found in it.
+#[inline(never)]
+#[must_use]
+pub fn sum(secret: &[u8; 16]) -> u8 {
+    secret.iter().fold(0, |sum, byte| sum.wrapping_mul(3) ^ byte)
+}
