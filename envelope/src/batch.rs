@@ -17,8 +17,9 @@ use std::sync::Arc;
 use tablecrypt_core::{self as gcm, Aes256Gcm, InOutBuf, OpenMessage, SealMessage, TAG};
 
 use crate::keys::{DataKey, StructureKeys};
+use crate::readers::Derived;
 use crate::record::{self, HEADER, OVERHEAD, Parts};
-use crate::session::{Derived, Session};
+use crate::session::Session;
 use crate::{Error, Result};
 
 /// One text to seal, or one record to open, of [`Structure::seal_many_into`](crate::Structure::seal_many_into) or

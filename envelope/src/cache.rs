@@ -165,14 +165,6 @@ impl Permission {
         self.waiting.landed.notify_all();
     }
 
-    /// Other keys of its table in the place of those that live, if any do; it lasts no longer for that.
-    pub(crate) fn renew(&self, keys: &Arc<Keys>) {
-        let _state = self.state();
-        if self.keys.load().is_some() {
-            self.keys.store(Some(Arc::clone(keys)));
-        }
-    }
-
     /// Makes the permission this process's: at its first operation, and at the first after a fork. A child has none of
     /// its parent's threads and none of its keys, so it lets go of what they were, and asks the KMS for itself.
     pub(crate) fn watch(self: &Arc<Self>) -> Result<()> {

@@ -11,8 +11,9 @@ use tablecrypt_os::{KeyBox, clear_stack};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::keyfile::{DataKeyEntry, KeyFile};
+use crate::readers::Readers;
 use crate::record::{self, TEXT_AT};
-use crate::session::{Readers, Use, Writer};
+use crate::session::{Use, Writer};
 use crate::table::StructureName;
 use crate::{Error, Result};
 

@@ -56,6 +56,7 @@ mod log;
 mod metrics;
 #[cfg(all(test, shuttle))]
 mod models;
+mod readers;
 mod record;
 mod refresh;
 mod rewrap;

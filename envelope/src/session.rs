@@ -3,7 +3,7 @@
 //! ```text
 //! writer   prefix: 12 random bytes, so one derived key      rest: 96 bits that count up from a random start
 //!          threads take leases of the counter; sealing writes no cache line that another thread reads
-//! readers  a bounded cache of derived keys, by prefix
+//! readers  a bounded cache of derived keys, by prefix: readers.rs
 //! ```
 //!
 //! Derived keys lie in key memory, which a forked child has not got: a child finds none in its parent's sessions and
@@ -18,7 +18,7 @@ use tablecrypt_os::{KeyBox, SetOnce};
 
 use crate::keys::alive;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{StaticU64, Swap, thread_local};
+use crate::sync::{StaticU64, thread_local};
 use crate::{Error, Result};
 
 /// Records under one session key at the most.
@@ -241,81 +241,6 @@ impl Session {
         let next = self.records.fetch_add(LEASE_RECORDS, Ordering::Relaxed);
         let end = next + LEASE_RECORDS;
         (end <= SESSION_RECORDS).then_some(Lease { session: self.id, next, end, bytes })
-    }
-}
-
-/// Derived keys of the records that were read last.
-pub(crate) struct Readers {
-    slots: [Swap<Derived>; READERS],
-}
-
-/// Derived keys that one data key keeps at the most.
-const READERS: usize = 64;
-
-/// What a data key derives from a prefix.
-pub(crate) struct Derived {
-    pub(crate) prefix: [u8; PREFIX],
-    cipher: KeyBox<Aes256Gcm>,
-}
-
-impl Derived {
-    fn new(key: &KeyBox<Xaes256Gcm>, prefix: &[u8; PREFIX]) -> Result<Self> {
-        let key = alive(key)?;
-        Ok(Self { prefix: *prefix, cipher: KeyBox::new(|| key.derive(prefix)) })
-    }
-
-    /// The key; an error in a process that was forked since it was derived.
-    #[inline]
-    pub(crate) fn cipher(&self) -> Result<&Aes256Gcm> {
-        alive(&self.cipher)
-    }
-}
-
-impl Default for Readers {
-    fn default() -> Self {
-        Self { slots: [const { Swap::const_empty() }; READERS] }
-    }
-}
-
-impl Readers {
-    /// Calls `open` with the key of this prefix. Only one that opened something is kept, so that forged records cannot
-    /// push out the others.
-    #[inline]
-    pub(crate) fn with_key<T>(
-        &self,
-        key: &KeyBox<Xaes256Gcm>,
-        prefix: &[u8; PREFIX],
-        open: impl FnOnce(&Aes256Gcm) -> Result<T>,
-    ) -> Result<T> {
-        let slot = self.slot(prefix);
-        if let Some(derived) = &*slot.load()
-            && derived.prefix == *prefix
-        {
-            return open(derived.cipher()?);
-        }
-        let derived = Derived::new(key, prefix)?;
-        let opened = open(derived.cipher()?)?;
-        slot.store(Some(Arc::new(derived)));
-        Ok(opened)
-    }
-
-    /// The key of this prefix for a whole batch, and whether it is a new one: [`Readers::keep`] that if it opened something.
-    pub(crate) fn find(&self, key: &KeyBox<Xaes256Gcm>, prefix: &[u8; PREFIX]) -> Result<(Arc<Derived>, bool)> {
-        match self.slot(prefix).load_full() {
-            Some(derived) if derived.prefix == *prefix => Ok((derived, false)),
-            _ => Ok((Arc::new(Derived::new(key, prefix)?), true)),
-        }
-    }
-
-    /// Keeps a key that opened something.
-    pub(crate) fn keep(&self, derived: Arc<Derived>) {
-        self.slot(&derived.prefix).store(Some(derived));
-    }
-
-    /// Where the key of this prefix is kept. Prefixes are random: any of their bytes chooses a slot evenly.
-    #[inline]
-    fn slot(&self, prefix: &[u8; PREFIX]) -> &Swap<Derived> {
-        &self.slots[usize::from(prefix[0]) % READERS]
     }
 }
 

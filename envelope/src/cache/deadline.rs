@@ -1,9 +1,11 @@
 //! When a permission ends, and what its timer does until then: the second half of the picture in cache.rs.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::{Permission, State};
 use crate::Error;
+use crate::keys::Keys;
 use crate::log::event;
 #[cfg(shuttle)]
 use crate::sync::Planted;
@@ -19,6 +21,14 @@ pub(crate) struct Due {
 }
 
 impl Permission {
+    /// Other keys of its table in the place of those that live, if any do. It ends when it would have.
+    pub(crate) fn renew(&self, keys: &Arc<Keys>) {
+        let _state = self.state();
+        if self.keys.load().is_some() {
+            self.keys.store(Some(Arc::clone(keys)));
+        }
+    }
+
     /// What is due at `now`; wipes the keys when the deadline has passed. Called by the timer only.
     pub(crate) fn tick(&self, now: Duration) -> Due {
         let mut state = self.state();
