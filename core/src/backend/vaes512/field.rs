@@ -9,10 +9,13 @@ pub(super) struct Schedule {
     pub(super) near: Near,
     /// Made for the first message that needs it.
     pub(super) far: Lazy<Far>,
+    /// Those of the first of two steps, made for the first message of several.
+    pub(super) above: Lazy<Above>,
 }
 
 pub(super) type Near = Powers<{ NEAR + PAD }>;
 pub(super) type Far = Powers<{ FAR + PAD }>;
+pub(super) type Above = Powers<{ 4 * STEP }>;
 
 impl Drop for Schedule {
     fn drop(&mut self) {
@@ -74,8 +77,10 @@ pub(super) fn hash_nonce(key: &Schedule, nonce: &[u8]) -> [u8; 16] {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn schedule<T>(proof: cpu::Vaes512, key: [__m128i; 2], wrap: impl FnOnce(Expanded) -> T) -> T {
     let near = Powers::zero();
-    let mut expanded =
-        Expanded { schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new() }, proof };
+    let mut expanded = Expanded {
+        schedule: Schedule { rounds: [_mm_setzero_si128(); 15], near, far: Lazy::new(), above: Lazy::new() },
+        proof,
+    };
     let place = &mut expanded.schedule;
     expand(key, &mut place.rounds);
     let one = hash_key(&place.rounds);
@@ -101,6 +106,18 @@ pub(super) fn extend(near: &Near, far: &mut Far) {
     let [h, g, f, e] = [d, c, b, a].map(|quad| multiply_quad(quad, sixteenth));
     let i = multiply_quad(e, sixteenth);
     far.set_quads([i, h, g, f, e, d, c, b, a]);
+}
+
+/// H'^64 to H'^33.
+#[cold]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn extend_above(far: &Far, above: &mut Above) {
+    let step = broadcast_of(&far.plain[FAR - 4 * STEP]);
+    for at in (0..4 * STEP).step_by(4) {
+        let quad = multiply_quad(quad(&far.plain, FAR - 4 * STEP + at), step);
+        store_powers(&mut above.plain[at..], quad);
+        store_powers(&mut above.folded[at..], fold_quad(quad));
+    }
 }
 
 impl<const N: usize> Powers<N> {

@@ -52,6 +52,8 @@ const STEP: usize = 8;
 const NEAR: usize = 8;
 /// Powers of H that longer messages need: those of a flight of 32 blocks, and its AAD.
 const FAR: usize = 4 * STEP + 4;
+/// Steps that make it worth while to have the powers of two.
+const ABOVE_FROM: usize = 4;
 /// Zeros behind the powers, so that a vector of four may end past H'.
 const PAD: usize = 4;
 
