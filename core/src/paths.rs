@@ -62,7 +62,6 @@ mod counters {
             any: Seal 1..=5, Open 1..=5;
             from: Seal 0..=1, Open 0..=1;
             end: Seal 0..=7, Open 0..=7;
-            four: Seal 1..=2, Open 1..=2;
             lanes: Seal 1..=6, Open 1..=6;
             aad: Both 0..=3;
             hash: Both 1..=8;

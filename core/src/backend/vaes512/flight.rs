@@ -1,4 +1,4 @@
-//! The flight that ends a message on VAES with 512 bits, and four of them at once.
+//! The flight that ends a message on VAES with 512 bits.
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
@@ -26,7 +26,7 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
     } else {
         unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, &key.rounds[R]); });
     }
-    finish::<SEAL, N, P, AFTER, false>(key, powers, Start { waiting, ..start }, state, text)
+    finish::<SEAL, N, P, AFTER>(key, powers, Start { waiting, ..start }, state, text)
 }
 
 /// Opens a flight of more than two vectors: all of its hash is done during the rounds.
@@ -65,28 +65,6 @@ fn open<const N: usize, const P: usize>(
     let output = _mm512_aesenclast_epi128(state[N - 1], _mm512_xor_si512(last, last_input));
     put_quad_at(text.get_out(), at, output);
     to_bytes(tag)
-}
-
-/// Four short messages at once, whose AES rounds alternate; each has its own key.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn four_flights<const SEAL: bool, const N: usize>(keys: [&Expanded; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
-    path!(vaes512.four, SEAL, N);
-    let keys = keys.map(|key| &key.schedule);
-    let start = |j: usize| {
-        let Parts { nonce, aad, text, .. } = &jobs[j];
-        Start::of(keys[j], block_of(nonce), true, aad, text.len())
-    };
-    let starts = [start(0), start(1), start(2), start(3)];
-    let mut states = [[_mm512_setzero_si512(); N]; GROUP];
-    unroll!(J in 0 1 2 3 => { states[J] = counters(keys[J], &starts[J]); });
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        unroll!(J in 0 1 2 3 => { round(&mut states[J], &keys[J].rounds[R]); });
-    });
-    for (j, parts) in jobs.iter_mut().enumerate() {
-        let (near, text) = (&keys[j].near, InOutBuf::from(&mut *parts.text));
-        *parts.tag = finish::<SEAL, N, { NEAR + PAD }, false, true>(keys[j], near, starts[j], states[j], text);
-    }
 }
 
 /// Vector 0: J0, and the counters of blocks 0 to 2; then four blocks a vector; after the first AES key.
@@ -167,10 +145,10 @@ impl<const N: usize> End<N> {
 
 /// The last AES round, the text, and the tag.
 ///
-/// AFTER and FOUR only say who calls: an instance with one caller is inlined, and with two the vectors pass through memory.
+/// AFTER only says who calls: an instance with one caller is inlined, and with two the vectors pass through memory.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool, const FOUR: bool>(
+fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     key: &Schedule,
     powers: &Powers<P>,
     start: Start,

@@ -87,13 +87,12 @@ impl Grouped for Expanded {
         if class > 0 && others.iter().all(|key| core::ptr::eq(*key, one)) {
             // SAFETY: a key's proof exists only if `detect` saw every feature that `lanes` enables.
             unsafe { lanes::<SEAL>(class, &one.schedule, jobs) };
-        } else if class < 4 {
-            // Up to three blocks are one vector with J0.
-            // SAFETY: as above.
-            unsafe { four_flights::<SEAL, 1>(keys, jobs) };
         } else {
-            // SAFETY: as above.
-            unsafe { four_flights::<SEAL, 2>(keys, jobs) };
+            // Each under a key of its own: four flights with alternating rounds took 22 ns a message, one after the other 18.
+            for (key, Parts { nonce, aad, text, tag }) in keys.iter().zip(jobs) {
+                let text = InOutBuf::from(&mut **text);
+                **tag = if SEAL { key.seal(nonce, aad, text) } else { key.open(nonce, aad, text) };
+            }
         }
     }
 
