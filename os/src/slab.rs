@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! HEADS[small]  -> slab -> slab -> ...         a bit a slot says that it is taken
-//! HEADS[large]  -> slab | 15 slots | -> slab | 31 slots | -> ...
+//! HEADS[large]  -> slab | 10 slots | -> slab | 20 slots | -> ...
 //! ```
 //!
 //! Taking and giving back are a compare-and-exchange on the bits, and slabs are only ever added: no lock, so a fork at any
@@ -32,8 +32,8 @@ pub(crate) struct Class {
 
 /// For a key's own bytes: a cache line.
 const SMALL: Class = Class { head: &HEADS[0], slot: 64, first: 4 << 10 };
-/// For an expanded key, 2,048 bytes and what XAES adds: 31 of them are 64 KiB.
-const LARGE: Class = Class { head: &HEADS[1], slot: 33 * 64, first: 32 << 10 };
+/// For an expanded key, 3,136 bytes and what XAES adds: 20 of them are 64 KiB.
+const LARGE: Class = Class { head: &HEADS[1], slot: 50 * 64, first: 32 << 10 };
 
 /// Slots are aligned to this.
 const ALIGNMENT: usize = 64;

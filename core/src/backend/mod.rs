@@ -140,7 +140,7 @@ impl Expanded {
     /// Expands `key` for `backend` and wraps it, or answers None where the CPU or the build has it not.
     ///
     /// Wrapped here and not by the caller, so that the key is expanded where the caller's caller wants it: what it expands
-    /// to takes 2 KiB, and to move them takes as long as to expand it.
+    /// to takes 3 KiB, and to move them takes as long as to expand it.
     #[inline]
     pub(crate) fn make<T>(backend: Backend, key: &Key, wrap: impl FnOnce(Self) -> T) -> Option<T> {
         match backend {
