@@ -30,7 +30,7 @@ macro_rules! kernel {
                 let (halves, _) = key.expose().as_chunks::<16>();
                 // SAFETY: `proof` exists only if `detect` saw every feature that `schedule` enables.
                 let wrapped = unsafe { schedule(proof, [load(&halves[0]), load(&halves[1])], wrap) };
-                clear_stack::<256>();
+                clear_frame();
                 clear_vectors();
                 wrapped
             }
@@ -41,7 +41,7 @@ macro_rules! kernel {
             pub(crate) fn derive<T>(&self, block: u128, wrap: impl FnOnce(Self) -> T) -> T {
                 // SAFETY: `self.proof` exists only if `detect` saw every feature that `derived` enables.
                 let wrapped = unsafe { derived(self, block, wrap) };
-                clear_stack::<256>();
+                clear_frame();
                 clear_vectors();
                 wrapped
             }

@@ -61,6 +61,11 @@ impl Drop for Schedule {
     }
 }
 
+/// Clears what making a key may leave on the stack.
+fn clear_frame() {
+    clear_stack::<256>();
+}
+
 super::x86::kernel!(cpu::Aesni, "aes,pclmulqdq,ssse3,sse4.1");
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]

@@ -56,6 +56,11 @@ pub(crate) struct Expanded {
     proof: cpu::Vaes256,
 }
 
+/// Clears what making a key may leave on the stack.
+fn clear_frame() {
+    clear_stack::<256>();
+}
+
 super::x86::kernel!(cpu::Vaes256, "avx2,vaes,vpclmulqdq,aes,pclmulqdq");
 
 impl Grouped for Expanded {

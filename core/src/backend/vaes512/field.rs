@@ -24,6 +24,14 @@ impl Drop for Schedule {
     }
 }
 
+/// [`clear_stack`](crate::ct::clear_stack) by wide stores, of what making a key may leave.
+#[inline(never)]
+#[target_feature(enable = "avx512f")]
+pub(super) fn clear_frame_wide() {
+    let below = [_mm512_setzero_si512(); 4];
+    optimization_barrier(&below);
+}
+
 /// Wipes all but what is made later, with a quarter of the stores that 128 bits take.
 #[target_feature(enable = "avx512f")]
 fn wipe(schedule: &mut Schedule) {
@@ -360,12 +368,17 @@ pub(super) fn put_quad_at(bytes: &mut [u8], at: usize, quad: __m512i) {
         store_two(place, _mm512_castsi512_si256(quad));
     } else if let Ok(place) = <&mut [u8; 48]>::try_from(&mut *place) {
         store_three(place, quad);
-    } else if let Some(place) = place.first_chunk_mut() {
-        store_quad(place, quad);
     } else {
-        // SAFETY: the mask has a bit for each byte of the slice, which are fewer than 64, and a masked store touches no other.
-        unsafe { _mm512_mask_storeu_epi8(place.as_mut_ptr().cast(), quad_mask(place, 0), quad) };
+        put_masked_at(place, 0, quad);
     }
+}
+
+/// The same with a mask and no branch.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn put_masked_at(bytes: &mut [u8], at: usize, quad: __m512i) {
+    // SAFETY: the mask has a bit for each of up to 64 bytes that the slice has from `at` on, and a masked store touches no other.
+    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().wrapping_add(at).cast(), quad_mask(bytes, at), quad) };
 }
 
 #[inline]

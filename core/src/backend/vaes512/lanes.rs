@@ -100,10 +100,10 @@ fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Part
     unroll!(Q in 0 1 => {
         if 4 * Q < B {
             let quads = transpose([texts[4 * Q], texts[4 * Q + 1], texts[4 * Q + 2], texts[4 * Q + 3]]);
-            put_quad_at(a.text, 64 * Q, quads[0]);
-            put_quad_at(b.text, 64 * Q, quads[1]);
-            put_quad_at(c.text, 64 * Q, quads[2]);
-            put_quad_at(d.text, 64 * Q, quads[3]);
+            put_masked_at(a.text, 64 * Q, quads[0]);
+            put_masked_at(b.text, 64 * Q, quads[1]);
+            put_masked_at(c.text, 64 * Q, quads[2]);
+            put_masked_at(d.text, 64 * Q, quads[3]);
         }
     });
     let tags = _mm512_xor_si512(reverse_quad(sum.reduce_each()), masks);
