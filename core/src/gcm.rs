@@ -141,7 +141,7 @@ impl Aes256Gcm {
 
     /// Seals many messages, each in place; their tags come back in them. A nonce must not stand in two of them.
     ///
-    /// Short ones, of 17 to 80 bytes and on some CPUs up to 96, are interleaved in groups of four.
+    /// Short ones, of up to 64 bytes and on some CPUs up to 80, are interleaved in groups of four.
     ///
     /// # Errors
     /// [`Error::TooLong`] if any is; then nothing was written in any.

@@ -62,7 +62,7 @@ mod counters {
             any: Seal 1..=5, Open 1..=5;
             from: Seal 0..=1, Open 0..=1;
             end: Seal 0..=7, Open 0..=7;
-            lanes: Seal 1..=6, Open 1..=6;
+            lanes: Seal 1..=4, Open 1..=4;
             aad: Both 0..=3;
             hash: Both 1..=8;
         }

@@ -14,24 +14,21 @@
 
 use super::*;
 
-/// Messages of one to six blocks each, and their tags.
+/// Messages of one to four blocks each, and their tags.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn lanes<const SEAL: bool>(blocks: usize, key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
     match blocks {
         1 => four_lanes::<SEAL, 1>(key, jobs),
         2 => four_lanes::<SEAL, 2>(key, jobs),
         3 => four_lanes::<SEAL, 3>(key, jobs),
-        4 => four_lanes::<SEAL, 4>(key, jobs),
-        5 => four_lanes::<SEAL, 5>(key, jobs),
-        6 => four_lanes::<SEAL, 6>(key, jobs),
-        _ => unreachable!("a class has one to six blocks"),
+        _ => four_lanes::<SEAL, 4>(key, jobs),
     }
 }
 
 /// Those of B blocks, of which the last may not be whole.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
-    const { assert!(1 <= B && B <= NEAR - 2) };
+    const { assert!(1 <= B && B <= 4) };
     path!(vaes512.lanes, SEAL, B);
     let [a, b, c, d] = &mut *jobs;
     let lengths = [a.text.len(), b.text.len(), c.text.len(), d.text.len()];
@@ -60,15 +57,7 @@ fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Part
     let ends = |job: &Parts<'_>| lengths_of(job.aad.len(), job.text.len());
     add(&mut sum, quad_of(ends(a), ends(b), ends(c), ends(d)), near, 1);
     let nonces = quad_of(block_of(a.nonce), block_of(b.nonce), block_of(c.nonce), block_of(d.nonce));
-    let mut texts = [_mm512_setzero_si512(); 8];
-    unroll!(Q in 0 1 => {
-        if 4 * Q < B {
-            let at = 64 * Q;
-            let quads = [quad_at(a.text, at), quad_at(b.text, at), quad_at(c.text, at), quad_at(d.text, at)];
-            let quads = transpose(quads);
-            unroll!(I in 0 1 2 3 => { texts[4 * Q + I] = quads[I]; });
-        }
-    });
+    let mut texts = transpose([quad_at(a.text, 0), quad_at(b.text, 0), quad_at(c.text, 0), quad_at(d.text, 0)]);
 
     let first = _mm512_xor_si512(nonces, broadcast_of(&key.rounds[0]));
     let mut masks = first;
@@ -86,7 +75,7 @@ fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Part
     let last = broadcast_of(&key.rounds[14]);
     masks = _mm512_aesenclast_epi128(masks, last);
 
-    unroll!(I in 0 1 2 3 4 5 => {
+    unroll!(I in 0 1 2 3 => {
         if I < B {
             let output = _mm512_aesenclast_epi128(states[I], _mm512_xor_si512(last, texts[I]));
             let mut hashed = if SEAL { output } else { texts[I] };
@@ -97,15 +86,11 @@ fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Part
             texts[I] = output;
         }
     });
-    unroll!(Q in 0 1 => {
-        if 4 * Q < B {
-            let quads = transpose([texts[4 * Q], texts[4 * Q + 1], texts[4 * Q + 2], texts[4 * Q + 3]]);
-            put_masked_at(a.text, 64 * Q, quads[0]);
-            put_masked_at(b.text, 64 * Q, quads[1]);
-            put_masked_at(c.text, 64 * Q, quads[2]);
-            put_masked_at(d.text, 64 * Q, quads[3]);
-        }
-    });
+    let quads = transpose(texts);
+    put_masked_at(a.text, 0, quads[0]);
+    put_masked_at(b.text, 0, quads[1]);
+    put_masked_at(c.text, 0, quads[2]);
+    put_masked_at(d.text, 0, quads[3]);
     let tags = _mm512_xor_si512(reverse_quad(sum.reduce_each()), masks);
     *a.tag = to_bytes(_mm512_castsi512_si128(tags));
     *b.tag = to_bytes(_mm512_extracti32x4_epi32(tags, 1));
