@@ -141,7 +141,7 @@ impl Aes256Gcm {
 
     /// Seals many messages, each in place; their tags come back in them. A nonce must not stand in two of them.
     ///
-    /// Short ones, of up to 64 bytes and on some CPUs up to 80, are interleaved in groups of four.
+    /// Short ones, of up to 64 bytes, are taken four at a time where the CPU has AVX-512.
     ///
     /// # Errors
     /// [`Error::TooLong`] if any is; then nothing was written in any.

@@ -52,7 +52,7 @@ mod counters {
         //   steps    so many steps, 5 for more, from a counter that fits the kernel's windows; any: from another one
         //   from     a start that was hashed from a nonce; 1 where its counter wraps
         //   end      see the kernel: which loads and stores the last vector takes
-        //   four     four messages of a batch, by vectors of each; lanes: of one key and so many blocks each
+        //   lanes    four messages of a batch under one key, of so many blocks each
         //   aad      none, part of a block, one block, more; hash: whole blocks of it, as many as are reduced at once
         vaes512 {
             short: Seal 0..=7, Open 0..=7;
@@ -74,7 +74,6 @@ mod counters {
             any: Seal 1..=5, Open 1..=5;
             from: Seal 0..=1, Open 0..=1;
             end: Seal 0..=3, Open 0..=3;
-            four: Seal 2..=3, Open 2..=3;
             aad: Both 0..=3;
             hash: Both 1..=8;
         }

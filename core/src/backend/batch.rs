@@ -1,10 +1,10 @@
-//! Many messages: short ones in groups of four, whose work a kernel interleaves; the others one by one.
+//! Many messages: short ones in groups of four, which a kernel takes at once; the others one by one.
 //!
-//! A short message alone waits: for its AES rounds, one after the other, and then for its hash. Four at once fill those
-//! waits with each other's work. They have to be of one class, which is a kernel's: of as many blocks, or vectors. They are found
-//! wherever they stand, so that sizes may be mixed.
+//! A short message alone waits: for its AES rounds, one after the other, and then for its hash, and fills a part of a wide
+//! vector. Four at once fill both. They have to be of one class, which is a kernel's: of as many blocks. They are found wherever
+//! they stand, so that sizes may be mixed.
 
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no other backend interleaves yet"))]
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no other backend takes four"))]
 
 use aead::inout::InOutBuf;
 
@@ -12,7 +12,7 @@ use super::{Expanded, Kernel};
 use crate::gcm::{OpenMessage, SealMessage};
 use crate::{Aes256Gcm, Nonce, Tag};
 
-/// Messages that are interleaved.
+/// Messages that are taken at once.
 pub(super) const GROUP: usize = 4;
 
 /// The most classes that a kernel has.
@@ -77,9 +77,9 @@ impl<J: Job> Job for (&Aes256Gcm, J) {
     }
 }
 
-/// A kernel that interleaves.
+/// A kernel that takes four at once.
 pub(crate) trait Grouped: Kernel + Sized {
-    /// Classes of messages that it interleaves, eight at most; longer ones are as fast alone.
+    /// Classes of messages that it takes at once, eight at most; longer ones are as fast alone.
     const CLASSES: usize;
 
     /// The key, if it was expanded for this kernel.

@@ -221,8 +221,6 @@ impl Expanded {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Vaes512(key) => batch::run::<_, J, SEAL>(key, jobs),
-            #[cfg(target_arch = "x86_64")]
-            Self::Vaes256(key) => batch::run::<_, J, SEAL>(key, jobs),
             _ => batch::one_by_one::<_, J, SEAL>(self, jobs),
         }
     }

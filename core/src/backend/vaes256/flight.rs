@@ -1,4 +1,4 @@
-//! The flight that ends a message on VAES with 256 bits, and four of them at once.
+//! The flight that ends a message on VAES with 256 bits.
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
@@ -32,37 +32,7 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
     if SEAL && N > 3 {
         return end.seal::<P, AFTER>(key, powers, start, state, text);
     }
-    end.finish::<SEAL, P, AFTER, false>(key, powers, start, state, PairSum::zero(), text)
-}
-
-/// Four short messages at once, whose AES rounds alternate; each has its own key.
-#[inline]
-#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn four<const SEAL: bool, const N: usize>(keys: [&Expanded; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
-    path!(vaes256.four, SEAL, N);
-    let keys = keys.map(|key| &key.schedule);
-    let start = |j: usize| {
-        let Parts { nonce, aad, text, .. } = &jobs[j];
-        Start::of(keys[j], j0_of(nonce), aad, text.len())
-    };
-    let starts = [start(0), start(1), start(2), start(3)];
-    let mut states = [[_mm256_setzero_si256(); N]; GROUP];
-    unroll!(J in 0 1 2 3 => { states[J] = counters(keys[J], &starts[J]); });
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        unroll!(J in 0 1 2 3 => { round(&mut states[J], keys[J].rounds[R]); });
-    });
-    for (j, parts) in jobs.iter_mut().enumerate() {
-        let text = InOutBuf::from(&mut *parts.text);
-        let end = End::<N>::of(&text);
-        let mut sum = PairSum::zero();
-        if !SEAL {
-            for i in 1..N.saturating_sub(1) {
-                end.hash_whole(i, &text, &keys[j].near, &mut sum);
-            }
-        }
-        let near = &keys[j].near;
-        *parts.tag = end.finish::<SEAL, NEAR, false, true>(keys[j], near, &starts[j], states[j], sum, text);
-    }
+    end.finish::<SEAL, P, AFTER>(key, powers, start, state, PairSum::zero(), text)
 }
 
 /// Vector 0: J0, and the counter of block 0; then two blocks a vector; after the first AES key.
@@ -119,21 +89,6 @@ impl<const N: usize> End<N> {
     pub(super) fn powers<'a, const P: usize>(&self, powers: &'a Powers<P>) -> (&'a [__m128i], &'a [__m128i]) {
         let top = P - self.blocks - 2;
         (&powers.plain[top..][..2 * N], &powers.folded[top..][..2 * N])
-    }
-
-    /// Adds a vector of ciphertext, neither the first nor the last, to open's hash.
-    #[inline]
-    #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-    pub(super) fn hash_whole<const P: usize>(
-        &self,
-        i: usize,
-        text: &InOutBuf<'_, '_, u8>,
-        powers: &Powers<P>,
-        sum: &mut PairSum,
-    ) {
-        let (plain, folded) = self.powers(powers);
-        let block = reverse_pair(load_pair(text.get_in()[32 * i - 16..].first_chunk().expect("two blocks")));
-        sum.add(block, pair(plain, 2 * i), pair(folded, 2 * i));
     }
 
     /// Opens a flight of more than two vectors: all of the hash is done during the rounds.
@@ -220,11 +175,11 @@ impl<const N: usize> End<N> {
 
     /// The last AES round, the text, and the tag. `sum` has what [`Self::hash_whole`] added, for open.
     ///
-    /// AFTER and FOUR only say who calls: an instance with one caller is inlined, and with two the vectors pass through
+    /// AFTER only says who calls: an instance with one caller is inlined, and with two the vectors pass through
     /// memory, 8 ns of a message of 64 bytes.
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-    pub(super) fn finish<const SEAL: bool, const P: usize, const AFTER: bool, const FOUR: bool>(
+    pub(super) fn finish<const SEAL: bool, const P: usize, const AFTER: bool>(
         self,
         key: &Schedule,
         powers: &Powers<P>,

@@ -30,7 +30,6 @@ use aead::inout::{InOut, InOutBuf};
 use zeroize::Zeroize;
 
 use super::Kernel;
-use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
 use super::x86::{
     Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short,
@@ -62,41 +61,6 @@ fn clear_frame() {
 }
 
 super::x86::kernel!(cpu::Vaes256, "avx2,vaes,vpclmulqdq,aes,pclmulqdq");
-
-impl Grouped for Expanded {
-    const CLASSES: usize = 2;
-
-    fn of(expanded: &super::Expanded) -> Option<&Self> {
-        match expanded {
-            super::Expanded::Vaes256(this) => Some(this),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    fn class(length: usize) -> usize {
-        // Two or three blocks, four or five: those have all their powers, and one alone is as fast.
-        match length.div_ceil(16) {
-            2 | 3 => 0,
-            4 | 5 => 1,
-            _ => Self::CLASSES,
-        }
-    }
-
-    #[inline]
-    fn group<const SEAL: bool>(class: usize, keys: [&Self; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
-        match class {
-            // SAFETY: a key's proof exists only if `detect` saw every feature that `four` enables.
-            0 => unsafe { four::<SEAL, 2>(keys, jobs) },
-            // SAFETY: as above.
-            _ => unsafe { four::<SEAL, 3>(keys, jobs) },
-        }
-    }
-
-    fn clear() {
-        clear_vectors();
-    }
-}
 
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt_nonce<const SEAL: bool>(key: &Schedule, nonce: &Nonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
