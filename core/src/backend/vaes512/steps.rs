@@ -119,22 +119,53 @@ macro_rules! reduce {
 }
 pub(super) use {pair, reduce};
 
-/// The last AES round of one vector, and its text, which is so many vectors from the start.
-macro_rules! text {
-    ($register:literal, $vector:literal) => {
+/// One line after the other.
+macro_rules! lines {
+    ($($line:expr),* $(,)?) => { concat!($($line, "\n",)*) };
+}
+
+/// The last AES round of eight vectors, and their text.
+macro_rules! texts {
+    () => { texts!(@ 0 1 2 3 4 5 6 7) };
+    (@ $($vector:literal)*) => {
         concat!(
-            "vpxorq zmm12, zmm20, [{input} + 64 * ",
-            $vector,
-            "]
-             vaesenclast zmm",
-            $register,
-            ", zmm",
-            $register,
-            ", zmm12
-             vmovdqu64 [{output} + 64 * ",
-            $vector,
-            "], zmm",
-            $register
+            key!(14),
+            $("\n vpxorq zmm12, zmm20, [{input} + 64 * ", $vector, "]
+             vaesenclast zmm", $vector, ", zmm", $vector, ", zmm12
+             vmovdqu64 [{output} + 64 * ", $vector, "], zmm", $vector,)*
+        )
+    };
+}
+
+/// To the next step.
+macro_rules! advance {
+    () => {
+        "add {input}, 512
+         add {output}, 512
+         add {hashed}, 512"
+    };
+}
+
+/// One step, and the hash of one, with the reduction; `first`: of that one alone, 0: and of the one before it.
+macro_rules! hashed_step {
+    ($start:tt) => {
+        lines!(
+            counters!(),
+            aes!(first, 22), pair!(load $start), aes!(last, 22), pair!(low $start),
+            aes!(first, 23), pair!(high $start), aes!(last, 23), pair!(middle $start),
+            aes!(first, 24), aes!(last, 24), pair!(load 2),
+            aes!(first, 25), pair!(low 2), aes!(last, 25), pair!(high 2),
+            aes!(first, 26), pair!(middle 2), aes!(last, 26),
+            aes!(first, 27), pair!(load 4), aes!(last, 27), pair!(low 4),
+            aes!(first, 28), pair!(high 4), aes!(last, 28), pair!(middle 4),
+            aes!(first, 29), aes!(last, 29), pair!(load 6),
+            aes!(first, 30), pair!(low 6), aes!(last, 30), pair!(high 6),
+            aes!(first, 31), pair!(middle 6), aes!(last, 31),
+            key!(11), aes!(first, 20), reduce!(join), aes!(last, 20), reduce!(once),
+            key!(12), aes!(first, 20), reduce!(twice), aes!(last, 20),
+            key!(13), aes!(first, 20), reduce!(sum), aes!(last, 20),
+            texts!(),
+            advance!(),
         )
     };
 }
@@ -232,53 +263,16 @@ unsafe fn crypt_and_hash(
             key!(11), aes!(first, 20), aes!(last, 20), pair!(above high 6),
             key!(12), aes!(first, 20), pair!(above middle 6), aes!(last, 20),
             key!(13), aes!(first, 20), aes!(last, 20),
-            key!(14),
-            text!(0, 0), text!(1, 1), text!(2, 2), text!(3, 3), text!(4, 4), text!(5, 5), text!(6, 6), text!(7, 7),
-            "add {hashed}, 512",
-            counters!(),
-            aes!(first, 22), pair!(load 0), aes!(last, 22), pair!(low 0),
-            aes!(first, 23), pair!(high 0), aes!(last, 23), pair!(middle 0),
-            aes!(first, 24), aes!(last, 24), pair!(load 2),
-            aes!(first, 25), pair!(low 2), aes!(last, 25), pair!(high 2),
-            aes!(first, 26), pair!(middle 2), aes!(last, 26),
-            aes!(first, 27), pair!(load 4), aes!(last, 27), pair!(low 4),
-            aes!(first, 28), pair!(high 4), aes!(last, 28), pair!(middle 4),
-            aes!(first, 29), aes!(last, 29), pair!(load 6),
-            aes!(first, 30), pair!(low 6), aes!(last, 30), pair!(high 6),
-            aes!(first, 31), pair!(middle 6), aes!(last, 31),
-            key!(11), aes!(first, 20), reduce!(join), aes!(last, 20), reduce!(once),
-            key!(12), aes!(first, 20), reduce!(twice), aes!(last, 20),
-            key!(13), aes!(first, 20), reduce!(sum), aes!(last, 20),
-            key!(14),
-            text!(0, 8), text!(1, 9), text!(2, 10), text!(3, 11), text!(4, 12), text!(5, 13), text!(6, 14), text!(7, 15),
-            "add {input}, 1024",
-            "add {output}, 1024",
-            "add {hashed}, 512",
+            texts!(),
+            advance!(),
+            hashed_step!(0),
             "dec {pairs}",
             "jnz 2b",
             "3:",
             "test {steps}, {steps}",
             "jz 5f",
             "4:",
-            counters!(),
-            aes!(first, 22), pair!(load first), aes!(last, 22), pair!(low first),
-            aes!(first, 23), pair!(high first), aes!(last, 23), pair!(middle first),
-            aes!(first, 24), aes!(last, 24), pair!(load 2),
-            aes!(first, 25), pair!(low 2), aes!(last, 25), pair!(high 2),
-            aes!(first, 26), pair!(middle 2), aes!(last, 26),
-            aes!(first, 27), pair!(load 4), aes!(last, 27), pair!(low 4),
-            aes!(first, 28), pair!(high 4), aes!(last, 28), pair!(middle 4),
-            aes!(first, 29), aes!(last, 29), pair!(load 6),
-            aes!(first, 30), pair!(low 6), aes!(last, 30), pair!(high 6),
-            aes!(first, 31), pair!(middle 6), aes!(last, 31),
-            key!(11), aes!(first, 20), reduce!(join), aes!(last, 20), reduce!(once),
-            key!(12), aes!(first, 20), reduce!(twice), aes!(last, 20),
-            key!(13), aes!(first, 20), reduce!(sum), aes!(last, 20),
-            key!(14),
-            text!(0, 0), text!(1, 1), text!(2, 2), text!(3, 3), text!(4, 4), text!(5, 5), text!(6, 6), text!(7, 7),
-            "add {input}, 512",
-            "add {output}, 512",
-            "add {hashed}, 512",
+            hashed_step!(first),
             "dec {steps}",
             "jnz 4b",
             "5:",
