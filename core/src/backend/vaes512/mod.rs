@@ -20,6 +20,7 @@
 mod field;
 mod flight;
 mod lanes;
+mod memory;
 mod steps;
 mod weave;
 
@@ -42,6 +43,7 @@ use crate::{Key, Nonce, Tag, cpu};
 use field::*;
 use flight::*;
 use lanes::*;
+use memory::*;
 use steps::*;
 use weave::*;
 
