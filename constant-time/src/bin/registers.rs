@@ -208,14 +208,17 @@ impl Look {
             || self.public.iter().any(|known| known.windows(8).any(|window| window == lane))
     }
 
-    /// Masks say which bytes of a vector there are: ones side by side. One for 16 words has above them what stood in the
-    /// general register that it came from.
+    /// Masks say which bytes of a vector there are: ones side by side, in the whole or, for a batch, in each lane. One for 16
+    /// words has above them what stood in the general register that it came from.
     fn is_mask(&self, mask: u64) -> bool {
         let side_by_side = |mask: u64| {
             let ones = mask >> mask.trailing_zeros().min(63);
             ones & ones.wrapping_add(1) == 0
         };
-        side_by_side(mask) || side_by_side(mask & 0xffff) && self.is_public(&(mask >> 16).to_le_bytes())
+        let lanes = [0, 16, 32, 48].map(|at| mask >> at & 0xffff);
+        side_by_side(mask)
+            || lanes.into_iter().all(side_by_side)
+            || side_by_side(mask & 0xffff) && self.is_public(&(mask >> 16).to_le_bytes())
     }
 }
 

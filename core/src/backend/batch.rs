@@ -123,11 +123,11 @@ pub(super) fn run<K: Grouped, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J])
             one_by_one::<K, J, SEAL>(key, &mut jobs[i..=i]);
         }
     }
-    K::clear();
     for job in jobs.iter_mut().filter(|job| K::class(job.length()) >= K::CLASSES) {
         path!(batch.long, SEAL, 0);
         one_by_one::<K, J, SEAL>(key, core::slice::from_mut(job));
     }
+    K::clear();
 }
 
 #[inline]
