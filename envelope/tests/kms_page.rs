@@ -392,6 +392,8 @@ fn slow() -> String {
         world.advance(1);
         base.seal(b"key", b"text").unwrap();
     }
+    // A refresh that the last operation has asked for is counted before, or it would be taken for the caller's.
+    world.clock.settle();
     let before = world.kms.calls();
     let waited = std::thread::scope(|scope| {
         let cold = scope.spawn(|| told(&world.another_service().open_table("flights")));
@@ -404,6 +406,7 @@ fn slow() -> String {
         cold.join().unwrap()
     });
     assert_eq!(waited, "works");
+    world.clock.settle();
     let before = world.kms.calls();
     std::thread::scope(|scope| {
         let rotated = scope.spawn(|| world.service.rotate("flights").unwrap());
