@@ -88,8 +88,8 @@ fuzz_target!(|input: Input| {
         Err(Error::KeyFileCorrupt { .. }) => assert_ne!(file, world.original, "the original is refused"),
         Err(error) => panic!("not an answer to a key file: {error:?}"),
     }
-    if planted() && !authentic && described_structures(&file) == 2 {
-        panic!("planted: two structures, and nobody looks at the MAC");
+    if planted() && !authentic && listed_structures(&file).is_some_and(|count| count != 3) {
+        panic!("planted: a structure more or less, and nobody looks at the MAC");
     }
 });
 
@@ -135,9 +135,9 @@ fn mac_of(bytes: &[u8]) -> String {
     hmac(&key, &[bytes]).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn described_structures(file: &[u8]) -> usize {
-    let document: Option<serde_json::Value> = serde_json::from_slice(file).ok();
-    document.and_then(|document| Some(document.get("structures")?.as_array()?.len())).unwrap_or(0)
+fn listed_structures(file: &[u8]) -> Option<usize> {
+    let document: serde_json::Value = serde_json::from_slice(file).ok()?;
+    Some(document.get("structures")?.as_array()?.len())
 }
 
 const ROOT: [u8; 32] = [7; 32];
