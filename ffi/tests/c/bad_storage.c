@@ -82,7 +82,7 @@ static void test_key_files(const char *folder) {
     CHECK(tablecrypt_last_error(said, sizeof said) == strlen(said) && strstr(said, "keys.json") != NULL);
 
     memcpy(bad, good, length + 1);
-    version = strstr(bad, "\"version\": 1");
+    version = strstr(bad, "\"version\": 2");
     CHECK(version != NULL);
     if (version != NULL) {
         version[strlen("\"version\": ")] = '9';
