@@ -53,14 +53,16 @@ def canonical(context):
 
 def root_key(folder, file):
     """What LocalKms does with its blob."""
-    wrapped = base64.b64decode(file["root_key"])
+    (entry,) = file["root_key"]
+    assert entry.keys() == {"kms_key", "wrapped"}
+    wrapped = base64.b64decode(entry["wrapped"])
     assert len(wrapped) == 121 and wrapped[0] == 1
     (stored,) = [
         key
         for key in (json.loads(path.read_text()) for path in (folder / "kms" / "keys").glob("*.json"))
         if bytes.fromhex(key["id"].replace("-", "")) == wrapped[1:17]
     ]
-    assert stored["arn"] == file["kms_key"]
+    assert stored["arn"] == entry["kms_key"]
     context = canonical({"tablecrypt:table": file["table"], "tablecrypt:subscriber": file["subscriber"]})
     assert hashlib.sha256(context).digest() == wrapped[17:49]
     return xaes_open(base64.b64decode(stored["material"]), wrapped[49:73], wrapped[73:], wrapped[:49] + context)
@@ -86,9 +88,9 @@ def data_keys(folder, table):
     """The data keys of a table by structure, each with its number; its key file's MAC is checked first."""
     content = (folder / "tables" / table / "keys.json").read_bytes()
     file = json.loads(content)
-    assert (file["version"], file["table"]) == (1, table)
+    assert (file["version"], file["table"]) == (2, table)
     root = root_key(folder, file)
-    authenticated = content[: content.rindex(b',\n  "mac": "')]
+    authenticated = content[: content.index(b',\n  "mac": "')]
     mac = hmac.new(expand(root, b"tablecrypt v1 key file"), authenticated, hashlib.sha256)
     assert hmac.compare_digest(mac.hexdigest(), file["mac"])
     wrapping = expand(root, b"tablecrypt v1 wrap")
@@ -142,7 +144,8 @@ def test_tablecrypt_opens_what_cryptography_alone_sealed(folder, table, length):
             assert structure.open(context, record) == text
 
 
-def test_tablecrypt_opens_a_table_that_was_written_by_hand(folder, service, kms):
+@pytest.mark.parametrize("version", [1, 2])
+def test_tablecrypt_opens_a_table_that_was_written_by_hand(folder, service, kms, version):
     """The other way round for the key file: KMS blob, wrapped keys and MAC made here."""
     arn = service.default_key()
     stored = json.loads((folder / "kms" / "keys" / f"{kms.describe_key(arn).id}.json").read_text())
@@ -151,14 +154,19 @@ def test_tablecrypt_opens_a_table_that_was_written_by_hand(folder, service, kms)
     head = b"\x01" + bytes.fromhex(stored["id"].replace("-", "")) + hashlib.sha256(context).digest()
     blob = head + nonce + xaes_seal(base64.b64decode(stored["material"]), nonce, root, head + context)
     file = {
-        "version": 1,
+        "version": version,
         "table": "hand",
         "table_id": os.urandom(16).hex(),
         "subscriber": "default",
         "created": "2026-01-01T00:00:00Z",
-        "kms_key": arn,
-        "root_key": base64.b64encode(blob).decode(),
     }
+    wrapped_root = base64.b64encode(blob).decode()
+    behind = {}
+    if version == 1:
+        file |= {"kms_key": arn, "root_key": wrapped_root}
+    else:
+        file["next_number"] = 8
+        behind = {"root_key": [{"kms_key": arn, "wrapped": wrapped_root}]}
     nonce = os.urandom(24)
     wrapped = nonce + xaes_seal(expand(root, b"tablecrypt v1 wrap"), nonce, key, place(file, "base", 7))
     data_key = {"number": 7, "created": file["created"], "wrapped": base64.b64encode(wrapped).decode()}
@@ -166,7 +174,10 @@ def test_tablecrypt_opens_a_table_that_was_written_by_hand(folder, service, kms)
     content = json.dumps(file, indent=2).encode()[:-2]
     mac = hmac.new(expand(root, b"tablecrypt v1 key file"), content, hashlib.sha256).hexdigest()
     (folder / "tables" / "hand").mkdir()
-    (folder / "tables" / "hand" / "keys.json").write_bytes(content + b',\n  "mac": "' + mac.encode() + b'"\n}\n')
+    # Behind the MAC's marker: the MAC, and the root key where the version has it there.
+    content += b',\n  "mac": "' + mac.encode() + b'"'
+    content += b"".join(f",\n  {json.dumps(name)}: {json.dumps(value)}".encode() for name, value in behind.items())
+    (folder / "tables" / "hand" / "keys.json").write_bytes(content + b"\n}\n")
 
     base = service.connect().open_table("hand").base()
     record = base.seal(b"k", b"text")

@@ -243,7 +243,7 @@ def test_a_full_disk_is_an_io_error_and_leaves_no_table(service):
 
 def test_a_changed_or_cut_key_file_is_refused(service, key_file):
     whole = key_file.read_bytes()
-    assert json.loads(whole)["version"] == 1
+    assert json.loads(whole)["version"] == 2
 
     def refused(content):
         key_file.write_bytes(content)
@@ -255,7 +255,7 @@ def test_a_changed_or_cut_key_file_is_refused(service, key_file):
         corrupt = refused(whole[:length])
         assert type(corrupt) is tablecrypt.KeyFileCorrupt
         assert corrupt.path == str(key_file)
-    assert refused(whole.replace(b'"version": 1', b'"version": 2')).version == 2
+    assert refused(whole.replace(b'"version": 2', b'"version": 3')).version == 3
     mac = whole.rindex(b'"mac": "') + 8
     flipped = b"1" if whole[mac : mac + 1] == b"0" else b"0"
     refused(whole[:mac] + flipped + whole[mac + 1 :])
