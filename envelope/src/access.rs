@@ -28,6 +28,13 @@ pub(crate) struct Access {
     generation: AtomicU64,
 }
 
+/// What keys are wanted for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    Open,
+    Seal,
+}
+
 /// No process has taken it up yet.
 const NEW: u64 = 0;
 /// It was closed, and stays that.
@@ -43,9 +50,10 @@ impl Access {
         &self.permission
     }
 
-    /// Calls `f` with the live keys; waits for a refresh first if there are none.
+    /// Calls `f` with the live keys; waits for a refresh first if there are none. With [`Purpose::Seal`] also while the table
+    /// drains.
     #[inline]
-    pub(crate) fn with_keys<T>(&self, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
+    pub(crate) fn with_keys<T>(&self, purpose: Purpose, f: impl FnOnce(&Keys) -> Result<T>) -> Result<T> {
         // Acquire: what `take_up` had done to the keys is seen.
         if self.generation.load(Ordering::Acquire) != fork_generation() {
             self.take_up()?;
@@ -53,12 +61,23 @@ impl Access {
         let mut snapshot = self.permission.snapshot();
         if snapshot.is_none() {
             drop(snapshot);
-            snapshot = Guard::from_inner(Some(self.permission.ask(self)?));
-            self.permission.count(Event::Unlocked);
+            snapshot = Guard::from_inner(Some(self.ask(purpose)?));
         }
         self.permission.note_traffic();
         // `f` stands here once, so that it is inlined.
         snapshot.as_ref().map_or(Err(Error::Closed), |keys| f(keys))
+    }
+
+    #[cold]
+    fn ask(&self, purpose: Purpose) -> Result<Arc<Keys>> {
+        match self.permission.ask(self) {
+            Ok(keys) => {
+                self.permission.count(Event::Unlocked);
+                Ok(keys)
+            }
+            Err(error) if purpose == Purpose::Seal => self.permission.drain(error),
+            Err(error) => Err(error),
+        }
     }
 
     /// At its first operation, and at the first after a fork: has this process watch the permission.

@@ -35,6 +35,7 @@ pub struct ServiceBuilder {
     names_in_log: bool,
     jitter: Option<Duration>,
     outage_grace: Duration,
+    drain: Duration,
     scope: Scope,
     principals: Option<Arc<Principals>>,
     audit: Option<Arc<dyn Recorder>>,
@@ -55,6 +56,7 @@ impl ServiceBuilder {
             names_in_log: false,
             jitter: None,
             outage_grace: Duration::ZERO,
+            drain: Duration::ZERO,
             scope: Scope::default(),
             principals: None,
             audit: None,
@@ -133,6 +135,23 @@ impl ServiceBuilder {
         Ok(self)
     }
 
+    /// How much longer a table whose key the KMS *refuses* (denied, disabled, pending deletion, not found) still seals,
+    /// and opens nothing, with the keys that it had: so that a storage engine can write out what it has acknowledged, and
+    /// shut down. None unless set. It ends with the connection, with a lock by hand, and when the KMS permits the key again.
+    ///
+    /// It is a choice: with it, whoever has taken a permission away waits this long until the keys are wiped. What is
+    /// sealed meanwhile is read by nobody until the permission is back.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] above 1 hour.
+    pub fn drain(mut self, drain: Duration) -> Result<Self> {
+        if drain > LONGEST_DRAIN {
+            return Err(Error::InvalidSetting { setting: "drain", range: "0 to 1 hour" });
+        }
+        self.drain = drain;
+        Ok(self)
+    }
+
     /// Who shares a permission. [`Scope::Connection`] unless set: nobody.
     #[must_use]
     pub const fn scope(mut self, scope: Scope) -> Self {
@@ -182,6 +201,7 @@ impl ServiceBuilder {
                     every,
                     within: self.refresh_within,
                     grace: self.outage_grace,
+                    drain: self.drain,
                     jitter: self.jitter.unwrap_or(every / 10).min(every / 2),
                     spread: StaticU64::new(0),
                 },
@@ -212,3 +232,4 @@ const REFRESH_EVERY: Duration = Duration::from_secs(300);
 const REFRESH_WITHIN: Duration = Duration::from_secs(30);
 const SUBSCRIBER: &str = "default";
 const LONGEST_GRACE: Duration = Duration::from_secs(12 * 3600);
+const LONGEST_DRAIN: Duration = Duration::from_secs(3600);

@@ -7,13 +7,14 @@
 //! |           |                         | the old keys, with traffic           |
 //! ```
 //!
-//! A definite no locks at once, at any time. A locked permission is asked for again in pauses that grow: in the background
+//! A definite no locks at once, at any time; with a drain, what it finds still seals for so long, and opens nothing. A locked permission is asked for again in pauses that grow: in the background
 //! while there is traffic, which fails meanwhile without waiting; else by the next operation, which waits.
 //!
 //! `active` is a flag that operations test before they set it. The timer clears it once, when a refresh is due; the
 //! operation that sets it again is the traffic that the refresh waits for. So an idle connection makes no call.
 
 mod deadline;
+mod refusal;
 
 use core::fmt;
 use core::panic::AssertUnwindSafe;
@@ -40,12 +41,6 @@ use crate::sync::{Condvar, Mutex, MutexGuard, Swap};
 use crate::table::TableDescription;
 use crate::{Error, Result};
 
-/// The first pause before the KMS is asked again after a failure; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest such pause while the table is locked or on grace. Before its deadline it is a sixth of the time that a
-/// refresh has, so that a KMS that comes back before the deadline is found.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
 pub(crate) struct Permission {
     service: Arc<Inner>,
     /// The KMS, as whoever has the permission may use it.
@@ -55,6 +50,8 @@ pub(crate) struct Permission {
     sharers: Option<Sharers>,
     /// The live keys, while there is a permission.
     keys: Swap<Keys>,
+    /// What they were when the KMS refused them, while they may still seal.
+    draining: Swap<Keys>,
     /// Whether there was an operation since a refresh became due, or since a failure that locked.
     active: AtomicBool,
     /// The process that has the live keys, and whose timer watches this permission.
@@ -91,6 +88,8 @@ struct State {
     /// Since when the key is known to be inaccessible, and since when old keys are used all the same.
     inaccessible_since: Option<SystemTime>,
     grace_since: Option<SystemTime>,
+    /// Until when what is draining may seal.
+    drains_until: Option<Duration>,
     /// When the timer looks next.
     scheduled: Option<Duration>,
 }
@@ -113,6 +112,7 @@ impl Permission {
             table: table.to_owned(),
             sharers,
             keys: Swap::empty(),
+            draining: Swap::empty(),
             active: AtomicBool::new(true),
             generation: AtomicU64::new(0),
             holders: AtomicU64::new(0),
@@ -160,7 +160,7 @@ impl Permission {
     pub(crate) fn leave(&self) {
         let _state = self.state();
         if self.holders.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.keys.store(None);
+            self.let_go();
         }
         self.waiting.landed.notify_all();
     }
@@ -173,7 +173,7 @@ impl Permission {
         if self.generation.load(Ordering::Relaxed) == generation {
             return Ok(());
         }
-        self.keys.store(None);
+        self.let_go();
         // A child's connections share what it inherited, unless one of them came first.
         self.service.scoped.share(self);
         // No key is used that no timer would wipe: if there is no thread to be had, the next operation tries again.
@@ -268,46 +268,7 @@ impl Permission {
         }
         self.active.store(true, Ordering::Relaxed);
         self.keys.store(Some(Arc::clone(keys)));
-    }
-
-    fn fail(&self, state: &mut State, date: SystemTime, refusal: Option<Error>) -> Error {
-        let before = state.failure.take();
-        let since = before.as_ref().map_or(date, |failure| failure.since);
-        let error = refusal.unwrap_or(Error::KeyUnavailable { since });
-        let may_pass = match error {
-            Error::KeyUnavailable { .. } => true,
-            // The key file cannot be read, which is no outage of the KMS.
-            Error::Io { .. } => state.grace_since.is_none(),
-            _ => false,
-        };
-        event!(
-            warn,
-            table = %self.service.names.of(&self.table),
-            error = %self.service.names.error(&error),
-            "the table's key was not refreshed"
-        );
-        if !may_pass {
-            self.keys.store(None);
-        }
-        let is_locked = self.keys.load().is_none();
-        if is_locked {
-            self.found_inaccessible(state, date);
-        }
-        let waits_for_traffic = is_locked || state.grace_since.is_some();
-        if waits_for_traffic {
-            self.active.store(false, Ordering::Relaxed);
-        }
-        let longest = if waits_for_traffic { LONGEST_PAUSE } else { self.service.timing.within / 6 };
-        let pause = before.map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(longest));
-        let retry = self.service.clock.now() + pause;
-        state.failure = Some(Failure { error: error.clone(), since, retry, pause });
-        error
-    }
-
-    fn found_inaccessible(&self, state: &mut State, date: SystemTime) {
-        state.grace_since = None;
-        let since = *state.inaccessible_since.get_or_insert(date);
-        self.service.found_inaccessible(&self.table, since);
+        self.stop_draining(state);
     }
 
     /// Locks it by hand.
@@ -329,9 +290,15 @@ impl Permission {
     /// No key is left; a refresh that is under way sees why when it lands.
     pub(crate) fn wipe(&self) {
         let mut state = self.state();
-        self.keys.store(None);
+        self.let_go();
         state.grace_since = None;
         self.waiting.landed.notify_all();
+    }
+
+    /// No key is left here. Under the lock of `state`.
+    fn let_go(&self) {
+        self.keys.store(None);
+        self.draining.store(None);
     }
 
     pub(crate) fn describe(&self) -> Result<TableDescription> {

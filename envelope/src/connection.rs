@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tablecrypt_os::SetOnce;
 
-use crate::access::Access;
+use crate::access::{Access, Purpose};
 use crate::log::operation;
 use crate::metrics::Event;
 use crate::service::Inner;
@@ -59,8 +59,9 @@ impl Connection {
         check_name(table)?;
         let access = self.access(table)?;
         operation!("open_table", table = %self.service.names.of(table));
-        let structures = access
-            .with_keys(|keys| Ok(keys.structures().map(|(id, name)| (id, name.clone())).collect::<Arc<[_]>>()))?;
+        let structures = access.with_keys(Purpose::Open, |keys| {
+            Ok(keys.structures().map(|(id, name)| (id, name.clone())).collect::<Arc<[_]>>())
+        })?;
         self.service.tally.count(Event::OpenedTable);
         Ok(Table::new(access, structures))
     }

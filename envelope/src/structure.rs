@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::access::Access;
+use crate::access::{Access, Purpose};
 use crate::batch::{self, Item, MESSAGES};
 use crate::counters::Count;
 use crate::keys::StructureKeys;
@@ -57,7 +57,7 @@ impl Structure {
     pub fn seal_into(&self, context: &[u8], text: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record::sealed_length(text.len())?;
         let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
-        self.with_keys(|keys| self.sealed(text.len(), keys.seal(context, Some(text), out)))?;
+        self.with_keys(Purpose::Seal, |keys| self.sealed(text.len(), keys.seal(context, Some(text), out)))?;
         Ok(needed)
     }
 
@@ -69,7 +69,7 @@ impl Structure {
     pub fn open_into(&self, context: &[u8], record: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record.len().saturating_sub(OVERHEAD);
         let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
-        self.with_keys(|keys| self.opened(needed, keys.open(context, record, out)))?;
+        self.with_keys(Purpose::Open, |keys| self.opened(needed, keys.open(context, record, out)))?;
         Ok(needed)
     }
 
@@ -81,7 +81,7 @@ impl Structure {
         if record.len() < OVERHEAD {
             return Err(Error::Truncated);
         }
-        self.with_keys(|keys| self.sealed(record.len() - OVERHEAD, keys.seal(context, None, record)))
+        self.with_keys(Purpose::Seal, |keys| self.sealed(record.len() - OVERHEAD, keys.seal(context, None, record)))
     }
 
     /// Opens in place, and gives the text where it stands in `record`.
@@ -90,7 +90,7 @@ impl Structure {
     /// As [`Structure::open`].
     pub fn open_in_place<'a>(&self, context: &[u8], record: &'a mut [u8]) -> Result<&'a mut [u8]> {
         let text = record.len().saturating_sub(OVERHEAD);
-        self.with_keys(|keys| self.opened(text, keys.open_in_place(context, record)))?;
+        self.with_keys(Purpose::Open, |keys| self.opened(text, keys.open_in_place(context, record)))?;
         let end = record.len() - (OVERHEAD - TEXT_AT);
         Ok(&mut record[TEXT_AT..end])
     }
@@ -100,7 +100,7 @@ impl Structure {
     /// # Errors
     /// As [`Structure::seal`]; no record is given then.
     pub fn seal_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Vec<u8>>> {
-        self.many(items, |text| text.saturating_add(OVERHEAD), Self::seal_batch)?.into_iter().collect()
+        self.many(Purpose::Seal, items, |text| text.saturating_add(OVERHEAD), Self::seal_batch)?.into_iter().collect()
     }
 
     /// Opens many records, each with its context; each has an answer of its own.
@@ -108,7 +108,7 @@ impl Structure {
     /// # Errors
     /// If the keys are locked: no record was looked at.
     pub fn open_many(&self, items: &[(&[u8], &[u8])]) -> Result<Vec<Result<Vec<u8>>>> {
-        self.many(items, |record| record.saturating_sub(OVERHEAD), Self::open_batch)
+        self.many(Purpose::Open, items, |record| record.saturating_sub(OVERHEAD), Self::open_batch)
     }
 
     /// Seals many texts, each into the first bytes of its output, with no allocation a record. Each item has an answer of
@@ -119,7 +119,7 @@ impl Structure {
     /// # Errors
     /// If the keys are locked: no text was looked at, and each item has this error too.
     pub fn seal_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
-        self.many_into(items, Self::seal_batch)
+        self.many_into(Purpose::Seal, items, Self::seal_batch)
     }
 
     /// Opens many records, each into the first bytes of its output, with no allocation a record. Each item has an answer
@@ -129,7 +129,7 @@ impl Structure {
     /// # Errors
     /// If the keys are locked: no record was looked at, and each item has this error too.
     pub fn open_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
-        self.many_into(items, Self::open_batch)
+        self.many_into(Purpose::Open, items, Self::open_batch)
     }
 
     /// Whether an operation would find its keys now, without waiting for the KMS. Costs one atomic read; the next moment
@@ -143,11 +143,12 @@ impl Structure {
     /// Each batch into new buffers, made when it is its turn.
     fn many(
         &self,
+        purpose: Purpose,
         items: &[(&[u8], &[u8])],
         length: impl Fn(usize) -> usize,
         batch: impl Fn(&Self, &StructureKeys, &mut [Item<'_>]),
     ) -> Result<Vec<Result<Vec<u8>>>> {
-        self.with_keys(|keys| {
+        self.with_keys(purpose, |keys| {
             let mut answers = Vec::with_capacity(items.len());
             for items in items.chunks(MESSAGES) {
                 let mut outs: Vec<_> = items.iter().map(|(_, input)| vec![0; length(input.len())]).collect();
@@ -161,8 +162,13 @@ impl Structure {
         })
     }
 
-    fn many_into(&self, items: &mut [Item<'_>], batch: impl Fn(&Self, &StructureKeys, &mut [Item<'_>])) -> Result<()> {
-        let answered = self.with_keys(|keys| {
+    fn many_into(
+        &self,
+        purpose: Purpose,
+        items: &mut [Item<'_>],
+        batch: impl Fn(&Self, &StructureKeys, &mut [Item<'_>]),
+    ) -> Result<()> {
+        let answered = self.with_keys(purpose, |keys| {
             batch(self, keys, items);
             Ok(())
         });
@@ -217,8 +223,8 @@ impl Structure {
     }
 
     #[inline]
-    fn with_keys<T>(&self, f: impl FnOnce(&StructureKeys) -> Result<T>) -> Result<T> {
-        self.access.with_keys(|keys| match keys.structure(self.id) {
+    fn with_keys<T>(&self, purpose: Purpose, f: impl FnOnce(&StructureKeys) -> Result<T>) -> Result<T> {
+        self.access.with_keys(purpose, |keys| match keys.structure(self.id) {
             Some(structure) => f(structure),
             None => Err(Error::NoSuchStructure { name: self.id.to_string() }),
         })

@@ -13,6 +13,8 @@ pub(crate) struct Timing {
     pub(crate) within: Duration,
     /// How much longer old keys are used while the KMS fails and says no no.
     pub(crate) grace: Duration,
+    /// How much longer the old keys still seal after a definite no.
+    pub(crate) drain: Duration,
     /// How much earlier than that the first refresh of a permission may be due.
     pub(crate) jitter: Duration,
     /// Permissions that were spread so far.
@@ -51,6 +53,7 @@ mod tests {
             every: Duration::from_secs(300),
             within: Duration::from_secs(30),
             grace: Duration::ZERO,
+            drain: Duration::ZERO,
             jitter,
             spread: StaticU64::new(0),
         };

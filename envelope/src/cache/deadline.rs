@@ -35,7 +35,12 @@ impl Permission {
         if state.scheduled.is_some_and(|time| time <= now) {
             state.scheduled = None;
         }
+        if state.drains_until.is_some_and(|end| end <= now) {
+            self.stop_draining(&mut state);
+            event!(info, table = %self.service.names.of(&self.table), "the drain is over; the table's keys are wiped");
+        }
         let mut due = self.due(&mut state, now);
+        due.look = [due.look, state.drains_until].into_iter().flatten().min();
         if due.refresh {
             (state.in_flight, state.tried) = (true, now);
         }
