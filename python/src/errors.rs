@@ -47,7 +47,7 @@ impl Failure {
             ),
             Self::InvalidTag => plain(
                 py,
-                "InvalidTag",
+                "_invalid_tag",
                 "the tag does not match: wrong key, nonce or associated data, or changed or missing bytes",
             ),
         }

@@ -1,7 +1,10 @@
 //! `AESGCM`: AES-256-GCM as `cryptography` has it, for 256-bit keys.
+//!
+//! What differs is listed in `python/tests/test_aesgcm_both.py` and in `python/tests/upstream/differences.toml`; why, in docs/decisions/0025. Its keys
+//! are in ordinary memory, unlike those of a structure: a forked child goes on with them, as with cryptography's.
 
 use envelope::core::hazmat::{open_any_nonce, seal_any_nonce};
-use envelope::core::{Aes256Gcm, Error, KEY, Key, TAG};
+use envelope::core::{Aes256Gcm, Backend, Error, KEY, Key, TAG, TEXT_LIMIT};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -12,8 +15,8 @@ use crate::errors::{Failure, not_picklable};
 /// AES-256-GCM with the interface of cryptography's AESGCM, for 256-bit keys only.
 ///
 /// A nonce is 8 to 128 bytes, 12 unless a format dictates another length, and must never be used twice under one key.
-/// Differences: a tag that does not fit raises tablecrypt.InvalidTag; decrypt_into then leaves zeros; an output that
-/// overlaps an input raises Overlap, a ValueError, unless it begins where the data begins.
+/// InvalidTag is caught as cryptography's too. Differences: decrypt_into leaves zeros after InvalidTag; an output that
+/// overlaps an input raises Overlap, a ValueError, unless it begins where the data begins; texts may be longer than 2 GiB.
 #[pyclass(frozen, name = "AESGCM", module = "tablecrypt")]
 #[derive(Debug)]
 pub(crate) struct AesGcm {
@@ -28,16 +31,33 @@ impl AesGcm {
     #[new]
     #[pyo3(signature = (key))]
     fn new(py: Python<'_>, key: Input<'_>) -> PyResult<Self> {
-        let key = Key::fill_with(|copy| if key.to_array(py, copy) { Ok(()) } else { Err(wrong_key()) })?;
-        Ok(Self { cipher: Box::new(Aes256Gcm::new(&key)) })
+        Ok(Self { cipher: Box::new(Aes256Gcm::new(&copy_of(py, &key)?)) })
     }
 
-    /// A new random key. Raises NoRandom.
+    /// The same on this backend, one of tablecrypt.backends(). Raises ValueError where the CPU or the build lacks it.
+    #[staticmethod]
+    fn on(py: Python<'_>, backend: &str, key: Input<'_>) -> PyResult<Self> {
+        let key = copy_of(py, &key)?;
+        let named = Backend::ALL.iter().find(|known| known.name() == backend);
+        let cipher = named.and_then(|backend| Aes256Gcm::on(*backend, &key));
+        let cipher =
+            cipher.ok_or_else(|| PyValueError::new_err("no such backend here; tablecrypt.backends() has those"))?;
+        Ok(Self { cipher: Box::new(cipher) })
+    }
+
+    /// The backend that the key was expanded for: the first of tablecrypt.backends(), unless `on` named one.
+    #[getter]
+    fn backend(&self) -> &'static str {
+        self.cipher.backend().name()
+    }
+
+    /// A new random key of `bit_length` bits: 256 and no other. Raises ValueError, NoRandom.
     #[staticmethod]
     #[pyo3(signature = (bit_length = 256))]
-    fn generate_key(py: Python<'_>, bit_length: i64) -> PyResult<Bound<'_, PyBytes>> {
-        if bit_length != 256 {
-            return Err(PyValueError::new_err("bit_length must be 256"));
+    fn generate_key(py: Python<'_>, bit_length: usize) -> PyResult<Bound<'_, PyBytes>> {
+        if bit_length != 8 * KEY {
+            let what = "bit_length must be 256: tablecrypt has AES-256 and no smaller key";
+            return Err(PyValueError::new_err(what));
         }
         let random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| envelope::Error::NoRandom);
         new_bytes(py, [], KEY, |[], key| random(key))
@@ -129,11 +149,12 @@ impl AesGcm {
         let (out, tag) = out.split_last_chunk_mut::<TAG>().ok_or(Error::OutputLength)?;
         *tag = match (data, nonce.try_into()) {
             (Text::Apart(data), Ok(nonce)) => self.cipher.seal_detached(nonce, aad, data, out)?,
+            (Text::InPlace { .. }, Ok(nonce)) => self.cipher.seal_in_place(nonce, aad, out)?,
             (Text::Apart(data), Err(_)) => {
                 out.copy_from_slice(data);
                 seal_any_nonce(&self.cipher, nonce, aad, out)?
             }
-            (Text::InPlace { .. }, _) => seal_any_nonce(&self.cipher, nonce, aad, out)?,
+            (Text::InPlace { .. }, Err(_)) => seal_any_nonce(&self.cipher, nonce, aad, out)?,
         };
         Ok(())
     }
@@ -150,7 +171,10 @@ impl AesGcm {
             }
             Text::InPlace { behind } => {
                 let tag = behind.try_into().map_err(|_| Error::Truncated)?;
-                open_any_nonce(&self.cipher, nonce, aad, out, tag)?;
+                match nonce.try_into() {
+                    Ok(nonce) => self.cipher.open_in_place(nonce, aad, out, tag)?,
+                    Err(_) => open_any_nonce(&self.cipher, nonce, aad, out, tag)?,
+                }
             }
         }
         Ok(())
@@ -166,13 +190,22 @@ impl From<Error> for Failure {
     }
 }
 
+/// Before memory is taken for the answer.
 fn sealed_length(data: &Input<'_>) -> Result<usize, Failure> {
-    data.len().checked_add(TAG).ok_or(Failure::Hierarchy(envelope::Error::TooLong))
+    check_length(data.len())?;
+    Ok(data.len() + TAG)
 }
 
 /// What is shorter than a tag has a wrong one.
 fn opened_length(data: &Input<'_>) -> Result<usize, Failure> {
-    data.len().checked_sub(TAG).ok_or(Failure::InvalidTag)
+    let length = data.len().checked_sub(TAG).ok_or(Failure::InvalidTag)?;
+    check_length(length)?;
+    Ok(length)
+}
+
+fn check_length(text: usize) -> Result<(), Failure> {
+    let within = u64::try_from(text).is_ok_and(|text| text <= TEXT_LIMIT);
+    if within { Ok(()) } else { Err(Failure::Hierarchy(envelope::Error::TooLong)) }
 }
 
 fn check_nonce(nonce: &Input<'_>) -> PyResult<()> {
@@ -187,6 +220,12 @@ fn check_output(buf: &Output, length: usize) -> PyResult<()> {
     if buf.len() == length { Ok(()) } else { Err(PyValueError::new_err(format!("buffer must be {length} bytes"))) }
 }
 
+fn copy_of<'py>(py: Python<'py>, key: &Input<'py>) -> PyResult<Key> {
+    Key::fill_with(|copy| if key.to_array(py, copy) { Ok(()) } else { Err(wrong_key()) })
+}
+
 fn wrong_key() -> PyErr {
-    PyValueError::new_err("key must be 32 bytes: AES-256 and no other")
+    PyValueError::new_err(
+        "an AESGCM key must be 256 bits, which is 32 bytes: tablecrypt has AES-256 and no smaller key",
+    )
 }

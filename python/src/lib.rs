@@ -7,6 +7,7 @@
 //! service.rs  connection.rs  table.rs  structure.rs        the hierarchy, in envelope's words
 //! local_kms.rs                                             its embedded KMS, for the administrator
 //! gcm.rs                                                   AESGCM, as cryptography has it
+//! machine.rs                                               backends, and memory for keys
 //! errors.rs                                                Rust's errors as Python's exceptions
 //! buffers.rs                                               Python's memory as slices; the only unsafe code
 //! ```
@@ -20,6 +21,7 @@ mod connection;
 mod errors;
 mod gcm;
 mod local_kms;
+mod machine;
 mod service;
 mod structure;
 mod table;
@@ -36,6 +38,8 @@ mod _tablecrypt {
     use crate::gcm::AesGcm;
     #[pymodule_export]
     use crate::local_kms::{KeyMetadata, LocalKms};
+    #[pymodule_export]
+    use crate::machine::{backends, key_memory};
     #[pymodule_export]
     use crate::service::Service;
     #[pymodule_export]

@@ -22,6 +22,8 @@ from tablecrypt._tablecrypt import (
     Table,
     TableDescription,
     __version__,
+    backends,
+    key_memory,
 )
 from tablecrypt.errors import (
     AccessDenied,
@@ -86,4 +88,6 @@ __all__ = [
     "UnknownVersion",
     "WrongContext",
     "__version__",
+    "backends",
+    "key_memory",
 ]

@@ -22,11 +22,16 @@ __all__ = [
     "Table",
     "TableDescription",
     "__version__",
+    "backends",
+    "key_memory",
 ]
 
 DEFAULT_KEY_ALIAS: Final[str]
 OVERHEAD: Final[int]
 __version__: Final[str]
+
+def backends() -> tuple[str, ...]: ...
+def key_memory() -> dict[Literal["secret", "locked", "unlocked"], int]: ...
 
 @final
 class Service:
@@ -131,6 +136,10 @@ class KeyMetadata:
 @final
 class AESGCM:
     def __new__(cls, key: ReadableBuffer) -> Self: ...
+    @staticmethod
+    def on(backend: str, key: ReadableBuffer) -> AESGCM: ...
+    @property
+    def backend(self) -> str: ...
     @staticmethod
     def generate_key(bit_length: int = 256) -> bytes: ...
     def encrypt(

@@ -3,6 +3,8 @@
 Those that the caller's arguments cause are ValueErrors too, and Io is an OSError.
 """
 
+import contextlib
+import sys
 from datetime import datetime
 
 __all__ = [
@@ -64,7 +66,8 @@ class InvalidRequest(TablecryptError, ValueError):
 class InvalidTag(TablecryptError):
     """AESGCM: wrong key, nonce or associated data, or changed bytes.
 
-    It has the name of cryptography's exception, and is another class: tablecrypt does not import cryptography.
+    Where cryptography.exceptions is loaded when one is raised, it is a subclass of that module's InvalidTag as well, and
+    what catches that catches this. tablecrypt never loads it.
     """
 
 
@@ -128,7 +131,7 @@ class TableExists(TablecryptError):
     table: str
 
 
-class TooLong(TablecryptError, ValueError):
+class TooLong(TablecryptError, ValueError, OverflowError):
     """The text or its context is longer than AES-256-GCM allows; split it."""
 
 
@@ -154,3 +157,13 @@ class UnknownVersion(TablecryptError):
 
 class WrongContext(TablecryptError):
     """The key file is of another table or subscriber: its root key was wrapped with another encryption context."""
+
+
+def _invalid_tag(message: str) -> InvalidTag:
+    """What a wrong tag raises: docs/decisions/0025."""
+    theirs = getattr(sys.modules.get("cryptography.exceptions"), "InvalidTag", None)
+    if isinstance(theirs, type) and issubclass(theirs, Exception) and not issubclass(InvalidTag, theirs):
+        # A class of another shape cannot be a base, and is not cryptography's.
+        with contextlib.suppress(TypeError):
+            InvalidTag.__bases__ = (*InvalidTag.__bases__, theirs)
+    return InvalidTag(message)
