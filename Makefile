@@ -2,13 +2,14 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick wheel header fmt lint docs soak fuzz mutants setup clean
+.PHONY: run test bench bench-quick wheel install header fmt lint docs soak fuzz mutants setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
 bench:   ; @admin/bench
 bench-quick: ; @admin/bench-quick
 wheel:   ; @admin/wheel
+install: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' admin/install
 header:  ; @admin/header
 fmt:     ; @admin/fmt
 lint:    ; @admin/lint
