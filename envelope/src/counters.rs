@@ -66,7 +66,7 @@ impl Counters {
     }
 
     /// The shard of this thread.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn shard(&self) -> &'static Shard {
         MINE.with(|mine| {
             let place = mine[(self.id % PLACES as u64) as usize].get();
@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// Adds to a count. Not an atomic addition: there is one writer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&self, count: Count, number: usize) {
         let count = &self.0[count as usize];
         count.store(count.load(Ordering::Relaxed).wrapping_add(number as u64), Ordering::Relaxed);

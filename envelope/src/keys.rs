@@ -104,7 +104,7 @@ pub(crate) fn boxed_key<E>(fill: impl FnOnce(&mut [u8; KEY]) -> Result<(), E>) -
 }
 
 /// The key in its box. Only in a child that was forked in the middle of a call there is none.
-#[inline]
+#[inline(always)]
 pub(crate) fn alive<T>(key: &KeyBox<T>) -> Result<&T> {
     key.get().ok_or(Error::Closed)
 }
@@ -196,7 +196,7 @@ impl Keys {
         Ok(Self { mac, until, structures })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn structure(&self, id: u32) -> Option<&StructureKeys> {
         self.structures.iter().find(|structure| structure.id == id)
     }
@@ -224,7 +224,7 @@ impl StructureKeys {
     }
 
     /// Seals into `record`, whose length is the text's and [`record::OVERHEAD`]; the text is `text`, or stands in its place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         self.current.seal(context, text, record)
     }
@@ -235,7 +235,7 @@ impl StructureKeys {
     }
 
     /// Opens `record` into `out`, which has the text's length.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(&self, context: &[u8], record: &[u8], out: &mut [u8]) -> Result<()> {
         let parts = record::parse(record)?;
         let text = InOutBuf::new(parts.text, out).map_err(|_| Error::OutputTooShort { needed: parts.text.len() })?;
@@ -243,6 +243,7 @@ impl StructureKeys {
     }
 
     /// Opens `record` where it stands: its text takes the ciphertext's place.
+    #[inline]
     pub(crate) fn open_in_place(&self, context: &[u8], record: &mut [u8]) -> Result<()> {
         let parts = record::parse(record)?;
         let (number, prefix, rest, tag) = (parts.number, *parts.prefix, *parts.rest, *parts.tag);
@@ -251,7 +252,7 @@ impl StructureKeys {
     }
 
     /// The generation of this number.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&self, number: u32) -> Result<&DataKey> {
         if self.current.number == number {
             return Ok(&self.current);
@@ -275,7 +276,7 @@ impl DataKey {
         Self { number, key, writer: Writer::new(count), readers: Readers::default() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn seal(&self, context: &[u8], text: Option<&[u8]>, record: &mut [u8]) -> Result<()> {
         let length = record.len() - record::OVERHEAD;
         let (session, rest) = self.writer.draw(&self.key, |session| session.nonce(length as u64))?;
@@ -283,7 +284,7 @@ impl DataKey {
     }
 
     /// Seals under the key of a prefix, with a nonce that nothing else is sealed with under it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seal_under(
         &self,
         cipher: &Aes256Gcm,
@@ -303,7 +304,7 @@ impl DataKey {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn open(
         &self,
         prefix: &[u8; PREFIX],

@@ -32,7 +32,7 @@ impl Derived {
     }
 
     /// The key; an error in a process that was forked since it was derived.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cipher(&self) -> Result<&Aes256Gcm> {
         alive(&self.cipher)
     }
@@ -47,7 +47,7 @@ impl Default for Readers {
 impl Readers {
     /// Calls `open` with the key of this prefix. Only one that opened something is kept, so that forged records cannot
     /// push out the others.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with_key<T>(
         &self,
         key: &KeyBox<Xaes256Gcm>,
@@ -80,7 +80,7 @@ impl Readers {
     }
 
     /// Where the key of this prefix is kept. Prefixes are random: any of their bytes chooses a slot evenly.
-    #[inline]
+    #[inline(always)]
     fn slot(&self, prefix: &[u8; PREFIX]) -> &Swap<Derived> {
         &self.slots[usize::from(prefix[0]) % READERS]
     }

@@ -22,18 +22,20 @@ pub(crate) const HEADER: usize = 8;
 const VERSION: u8 = 1;
 
 /// The length of the record of a text, or TooLong where that is no `usize`.
+#[inline(always)]
 pub(crate) fn sealed_length(text: usize) -> Result<usize> {
     text.checked_add(OVERHEAD).ok_or(Error::TooLong)
 }
 
 /// The eight bytes that a record of this data key begins with.
+#[inline(always)]
 pub(crate) fn header(number: u32) -> [u8; HEADER] {
     let [a, b, c, d] = number.to_be_bytes();
     [VERSION, 0, 0, 0, a, b, c, d]
 }
 
 /// What stands before the text: the header and the nonce.
-#[inline]
+#[inline(always)]
 pub(crate) fn head(number: u32, prefix: &[u8; PREFIX], rest: &Nonce) -> [u8; TEXT_AT] {
     let mut head = [0; TEXT_AT];
     head[..HEADER].copy_from_slice(&header(number));
@@ -43,7 +45,7 @@ pub(crate) fn head(number: u32, prefix: &[u8; PREFIX], rest: &Nonce) -> [u8; TEX
 }
 
 /// The places of a record's head, text and tag; None where it is shorter than any record.
-#[inline]
+#[inline(always)]
 pub(crate) fn places(record: &mut [u8]) -> Option<(&mut [u8; TEXT_AT], &mut [u8], &mut Tag)> {
     let (head, body) = record.split_first_chunk_mut()?;
     let (text, tag) = body.split_last_chunk_mut()?;
@@ -60,6 +62,7 @@ pub(crate) struct Parts<'a> {
 }
 
 /// Takes a record apart; what it says is not authenticated yet.
+#[inline(always)]
 pub(crate) fn parse(record: &[u8]) -> Result<Parts<'_>> {
     if let Some(version) = record.first().filter(|version| **version != VERSION) {
         return Err(Error::UnknownVersion { version: u32::from(*version) });
@@ -80,6 +83,7 @@ pub(crate) fn number(record: &[u8]) -> Result<u32> {
 }
 
 /// The key number in a header whose first byte is the version.
+#[inline(always)]
 fn parse_header(header: &[u8; HEADER]) -> Result<u32> {
     let [version, zeros @ .., a, b, c, d] = *header;
     if zeros != [0; 3] {
@@ -89,9 +93,9 @@ fn parse_header(header: &[u8; HEADER]) -> Result<u32> {
 }
 
 /// Calls `f` with the AAD: the header, then the context. No allocation up to 248 bytes of context.
-#[inline]
+#[inline(always)]
 pub(crate) fn with_aad<T>(number: u32, context: &[u8], f: impl FnOnce(&[u8]) -> T) -> T {
-    #[inline]
+    #[inline(always)]
     fn on_stack<const N: usize, T>(header: [u8; HEADER], context: &[u8], f: impl FnOnce(&[u8]) -> T) -> T {
         let mut aad = [0; N];
         let length = HEADER + context.len();

@@ -63,7 +63,7 @@ impl Writer {
 
     /// The session that seals now and what `draw` took of it; a new one for as long as it gives None, because the session
     /// had no nonce for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn draw<'k, T>(
         &'k self,
         key: &KeyBox<Xaes256Gcm>,
@@ -103,7 +103,7 @@ impl Writer {
     }
 
     /// Where the session of this index is, or will be.
-    #[inline]
+    #[inline(always)]
     fn place(&self, at: usize) -> &SetOnce<Session> {
         let doubling = (at + 1).ilog2() as usize;
         let first = (1 << doubling) - 1;
@@ -184,7 +184,7 @@ impl Session {
     }
 
     /// A nonce for a text of this length, never given out before; None when the session is used up or another process's.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn nonce(&self, length: u64) -> Option<Nonce> {
         self.cipher.get()?;
         self.held(|slot| {
@@ -202,7 +202,7 @@ impl Session {
     }
 
     /// The next nonce of a lease, or of the one that follows it.
-    #[inline]
+    #[inline(always)]
     fn next(&self, lease: &mut Lease, length: u64) -> Option<Nonce> {
         if lease.session != self.id || lease.next == lease.end || lease.bytes < length {
             *lease = self.lease(*lease, length)?;
@@ -213,7 +213,7 @@ impl Session {
     }
 
     /// This thread's place for a lease of this session.
-    #[inline]
+    #[inline(always)]
     fn held<T>(&self, f: impl FnOnce(&Cell<Lease>) -> T) -> T {
         HELD.with(|held| f(&held[(self.id % LEASES as u64) as usize]))
     }

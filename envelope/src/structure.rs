@@ -77,6 +77,7 @@ impl Structure {
     ///
     /// # Errors
     /// [`Error::Truncated`] if `record` is shorter than [`OVERHEAD`]; [`Error::TooLong`], [`Error::NoRandom`].
+    #[inline]
     pub fn seal_in_place(&self, context: &[u8], record: &mut [u8]) -> Result<()> {
         if record.len() < OVERHEAD {
             return Err(Error::Truncated);
@@ -88,6 +89,7 @@ impl Structure {
     ///
     /// # Errors
     /// As [`Structure::open`].
+    #[inline]
     pub fn open_in_place<'a>(&self, context: &[u8], record: &'a mut [u8]) -> Result<&'a mut [u8]> {
         let text = record.len().saturating_sub(OVERHEAD);
         self.with_keys(Purpose::Open, |keys| self.opened(text, keys.open_in_place(context, record)))?;
@@ -199,18 +201,18 @@ impl Structure {
     }
 
     /// Counts a text that was sealed, or refused.
-    #[inline]
+    #[inline(always)]
     fn sealed(&self, bytes: usize, sealed: Result<()>) -> Result<()> {
         self.count((Count::Sealed, Count::SealedBytes), bytes, sealed)
     }
 
     /// Counts a record that was opened, or refused.
-    #[inline]
+    #[inline(always)]
     fn opened(&self, bytes: usize, opened: Result<()>) -> Result<()> {
         self.count((Count::Opened, Count::OpenedBytes), bytes, opened)
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&self, (records, bytes): (Count, Count), length: usize, done: Result<()>) -> Result<()> {
         let shard = self.access.permission().counters().shard();
         if done.is_ok() {
@@ -222,7 +224,7 @@ impl Structure {
         done
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_keys<T>(&self, purpose: Purpose, f: impl FnOnce(&StructureKeys) -> Result<T>) -> Result<T> {
         self.access.with_keys(purpose, |keys| match keys.structure(self.id) {
             Some(structure) => f(structure),
