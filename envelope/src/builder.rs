@@ -43,6 +43,7 @@ pub struct ServiceBuilder {
 }
 
 impl ServiceBuilder {
+    #[inline(never)]
     pub(crate) fn new(kms: Arc<dyn Kms>, store: Arc<dyn KeyStore>) -> Self {
         Self {
             kms,
@@ -179,6 +180,7 @@ impl ServiceBuilder {
 
     /// The service.
     #[must_use]
+    #[inline(never)]
     pub fn build(self) -> Service {
         let tally = Arc::new(PerProcess::new());
         let kms = Watched {

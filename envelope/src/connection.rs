@@ -55,6 +55,7 @@ impl Connection {
     /// [`Error::WrongContext`], [`Error::Io`] for its key file; [`Error::AccessDenied`], [`Error::KeyDisabled`],
     /// [`Error::KeyNotFound`], [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`] for its KMS key;
     /// [`Error::Closed`], [`Error::Locked`].
+    #[inline(never)]
     pub fn open_table(&self, table: &str) -> Result<Table> {
         check_name(table)?;
         let access = self.access(table)?;

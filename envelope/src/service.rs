@@ -192,6 +192,7 @@ impl Inner {
         Ok(key.map_err(|error| self.kms_failure(error))?.arn)
     }
 
+    #[inline(never)]
     fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {
         spec.check()?;
         operation!("create_table");

@@ -116,6 +116,7 @@ impl LocalKms {
     ///
     /// # Errors
     /// [`KmsError::NotFound`], [`KmsError::PendingDeletion`] or [`KmsError::Io`].
+    #[inline(never)]
     pub fn enable_key(&self, key: &str) -> Result<(), KmsError> {
         self.change(Operation::EnableKey, key, |key, _| key.enable())
     }
@@ -124,6 +125,7 @@ impl LocalKms {
     ///
     /// # Errors
     /// [`KmsError::NotFound`], [`KmsError::PendingDeletion`] or [`KmsError::Io`].
+    #[inline(never)]
     pub fn disable_key(&self, key: &str) -> Result<(), KmsError> {
         self.change(Operation::DisableKey, key, |key, _| key.disable())
     }
