@@ -2,6 +2,7 @@
  *
  * Tablecrypt: encryption at rest for tables. Written by admin/header; do not edit.
  *
+ *     tablecrypt_kms, tablecrypt_settings: what a service is opened over, and how
  *     tablecrypt_service -> tablecrypt_connection -> tablecrypt_table -> tablecrypt_structure: seal, open
  *     tablecrypt_gcm: AES-256-GCM alone, for callers with keys and nonces of their own
  *
@@ -22,7 +23,6 @@
 #ifndef TABLECRYPT_H
 #define TABLECRYPT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +59,10 @@ enum tablecrypt_status
     TABLECRYPT_OUTPUT_TOO_SHORT = 5,
     /** This library or this CPU has no such backend; the caller takes another. */
     TABLECRYPT_NO_SUCH_BACKEND = 6,
+    /** A setting is out of its range; the caller gives one within it. tablecrypt_last_error names both. */
+    TABLECRYPT_INVALID_SETTING = 7,
+    /** This library was built without it; take one that has it. */
+    TABLECRYPT_NOT_BUILT_IN = 8,
     /** The text or its context is longer than AES-256-GCM allows; the caller splits it. */
     TABLECRYPT_TOO_LONG = 20,
     /** The record is shorter than any record; whoever stored it lost its end. */
@@ -79,6 +83,18 @@ enum tablecrypt_status
     TABLECRYPT_NO_SUCH_TABLE = 43,
     /** There is such a table already; the caller opens it or chooses another name. */
     TABLECRYPT_TABLE_EXISTS = 44,
+    /** The table has such a structure already; the caller opens it or chooses another name. */
+    TABLECRYPT_STRUCTURE_EXISTS = 45,
+    /** The generation of a data key still seals, or may still seal in another process; retire it later. */
+    TABLECRYPT_GENERATION_IN_USE = 46,
+    /** A table cannot be without its base table, or without any KMS key; the caller names another, or deletes the table. */
+    TABLECRYPT_INDISPENSABLE = 47,
+    /** The table is under this KMS key already, beside the one that was to be replaced; the caller removes that one. */
+    TABLECRYPT_ALREADY_UNDER_KMS_KEY = 48,
+    /** The table is not under this KMS key; the caller names one that its description has. */
+    TABLECRYPT_NO_SUCH_KMS_KEY = 49,
+    /** The table, its connection or the service was locked by hand; who locked it unlocks it. */
+    TABLECRYPT_LOCKED = 50,
     /** The KMS denies this caller the use of the key; whoever writes the key's policy decides. */
     TABLECRYPT_ACCESS_DENIED = 60,
     /** The KMS key is disabled; its administrator can enable it. */
@@ -95,6 +111,8 @@ enum tablecrypt_status
     TABLECRYPT_KMS_REQUEST_INVALID = 66,
     /** The key file is another table's or subscriber's: its encryption context differs. */
     TABLECRYPT_WRONG_CONTEXT = 67,
+    /** Others changed the table's key file again and again; nothing was done, and the caller tries again. */
+    TABLECRYPT_KEY_FILE_BUSY = 68,
     /** A file cannot be read or written; whoever owns the machine repairs that. tablecrypt_last_error names it. */
     TABLECRYPT_IO = 80,
     /** The operating system gives no random bytes; whoever owns the machine repairs that. */
@@ -112,6 +130,48 @@ typedef int32_t tablecrypt_status;
 #endif /* __STDC_VERSION__ >= 202311L */
 #endif /* __cplusplus */
 
+/** Whether a KMS key can be used. */
+enum tablecrypt_kms_state
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif /* defined(__cplusplus) || __STDC_VERSION__ >= 202311L */
+ {
+    /** It can be used. */
+    TABLECRYPT_KMS_STATE_ENABLED = 0,
+    /** It cannot, until somebody enables it. */
+    TABLECRYPT_KMS_STATE_DISABLED = 1,
+    /** It cannot, and will be destroyed unless somebody cancels that. */
+    TABLECRYPT_KMS_STATE_PENDING_DELETION = 2
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tablecrypt_kms_state tablecrypt_kms_state;
+#else
+typedef int32_t tablecrypt_kms_state;
+#endif /* __STDC_VERSION__ >= 202311L */
+#endif /* __cplusplus */
+
+/** Who shares a permission for a table: one KMS call every five minutes, one deadline, and a refusal. */
+enum tablecrypt_scope
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif /* defined(__cplusplus) || __STDC_VERSION__ >= 202311L */
+ {
+    /** Each connection has permissions of its own: so it is unless set. */
+    TABLECRYPT_SCOPE_CONNECTION = 0,
+    /** The connections of a principal share theirs: tablecrypt_service_connect_as. */
+    TABLECRYPT_SCOPE_PRINCIPAL = 1,
+    /** All connections of a service share theirs. The KMS is asked as the service, whoever connects. */
+    TABLECRYPT_SCOPE_PROCESS = 2
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tablecrypt_scope tablecrypt_scope;
+#else
+typedef int32_t tablecrypt_scope;
+#endif /* __STDC_VERSION__ >= 202311L */
+#endif /* __cplusplus */
+
 /** A client connection: what has a permission of its own, which the KMS renews every five minutes while it is used. */
 typedef struct tablecrypt_connection tablecrypt_connection;
 
@@ -123,8 +183,18 @@ typedef struct tablecrypt_connection tablecrypt_connection;
  */
 typedef struct tablecrypt_gcm tablecrypt_gcm;
 
+/** A KMS, for tablecrypt_service_open. It may be freed as soon as the services are open. */
+typedef struct tablecrypt_kms tablecrypt_kms;
+
 /** Tables under a KMS. */
 typedef struct tablecrypt_service tablecrypt_service;
+
+/**
+ * The settings of a service, for tablecrypt_service_open, which copies them. All times are in milliseconds.
+ *
+ * One thread sets them: a child of a fork() in the middle of that must not use them.
+ */
+typedef struct tablecrypt_settings tablecrypt_settings;
 
 /**
  * A base table or an index.
@@ -140,6 +210,112 @@ typedef struct tablecrypt_structure tablecrypt_structure;
 
 /** An opened table. */
 typedef struct tablecrypt_table tablecrypt_table;
+
+/** A name and a value of the encryption context. Both end with a NUL and are UTF-8. */
+typedef struct {
+    /** The name, such as "tablecrypt:table". */
+    const char *name;
+    /** The value. */
+    const char *value;
+} tablecrypt_kms_pair;
+
+/**
+ * What a KMS of the caller's is asked. All of it is the library's, and there until the function returns.
+ *
+ * A later version may have more members at the end.
+ */
+typedef struct {
+    /** The KMS key: an id, ARN or alias. For ensure_key an alias. */
+    const char *key;
+    /** re_encrypt: the KMS key that is to wrap it: an id, ARN or alias. Else NULL. */
+    const char *to;
+    /** ensure_key: what the key is for, in a sentence. Else NULL. */
+    const char *description;
+    /** Who connected, as tablecrypt_service_connect_as was told; NULL for the service itself. */
+    const char *principal;
+    /** The encryption context, in the order of its names: what the wrapped key is bound to. */
+    const tablecrypt_kms_pair *context;
+    /** How many pairs it has; none for ensure_key and describe_key. */
+    size_t context_count;
+    /** decrypt and re_encrypt: the wrapped key. Else NULL. */
+    const uint8_t *wrapped;
+    /** Its length. */
+    size_t wrapped_length;
+} tablecrypt_kms_request;
+
+/**
+ * What a KMS of the caller's answers. The buffers are the library's, and there until the function returns.
+ *
+ * A later version may have more members at the end.
+ */
+typedef struct {
+    /** generate_data_key and decrypt: where the key goes, 32 bytes in locked memory. Else NULL. */
+    uint8_t *key;
+    /** To be set: how many bytes of it were written, which must be 32. */
+    size_t key_length;
+    /** generate_data_key and re_encrypt: where the wrapped key goes. Else NULL. */
+    uint8_t *wrapped;
+    /** How many bytes that has room for: 6144, which is AWS KMS's longest. */
+    size_t wrapped_capacity;
+    /** To be set: how many bytes of it were written. */
+    size_t wrapped_length;
+    /**
+     * All but decrypt: where the ARN of the KMS key goes, with its NUL; for generate_data_key of the key that wrapped, for
+     * re_encrypt of `to`. It says which key it is, and so must always be the same for the same key. Else NULL.
+     */
+    char *arn;
+    /** How many bytes that has room for: 2048. */
+    size_t arn_capacity;
+    /** ensure_key and describe_key: to be set to a tablecrypt_kms_state. It is ENABLED unless set. */
+    int32_t state;
+    /** Where the KMS's id of this request may be written, with its NUL, also where it refused: the audit log has it. */
+    char *request_id;
+    /** How many bytes that has room for: 256. */
+    size_t request_id_capacity;
+} tablecrypt_kms_answer;
+
+/**
+ * A function of a KMS of the caller's: does what is asked, or says why not.
+ *
+ * It answers OK, or ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KMS_REQUEST_INVALID (the wrapped
+ * key is none of this KMS key's) or WRONG_CONTEXT: a definite no, for which keys are wiped at once. KEY_UNAVAILABLE and
+ * every other number is a failure that may pass (unreachable, throttled, a fault): it is tried again until the deadline.
+ * A timeout is the function's own to keep, some seconds at most: a refresh waits for it.
+ *
+ * It may be called from any thread, also from the library's own and several at once, and no lock of the library is held.
+ * In a child of fork() it is called with the same `caller`: it is for the caller to see that the process is another one
+ * and to make its client anew there. It must neither throw nor longjmp, nor use what stands on this very KMS.
+ */
+typedef tablecrypt_status (*tablecrypt_kms_call)(void *caller,
+                                                 const tablecrypt_kms_request *request,
+                                                 tablecrypt_kms_answer *answer);
+
+/** A KMS of the caller's. What is NULL of it answers ACCESS_DENIED; decrypt must be there. */
+typedef struct {
+    /** sizeof(tablecrypt_kms_callbacks): a later version may have more members at the end. */
+    size_t size;
+    /**
+     * Makes 32 random bytes, and gives them in clear and wrapped under `key`, bound to the context, and the ARN of that key.
+     * KEY_NOT_FOUND for the alias of the default key has it made by ensure_key.
+     */
+    tablecrypt_kms_call generate_data_key;
+    /** Unwraps `wrapped`, if it was wrapped under `key` with this context. */
+    tablecrypt_kms_call decrypt;
+    /** Wraps again, under `to`, what `key` wrapped, without giving the key; and gives the ARN of `to`. */
+    tablecrypt_kms_call re_encrypt;
+    /**
+     * Gives the ARN of the key that the alias `key` names, and its state. Where there is none it is made, once, however
+     * many callers ask at once.
+     */
+    tablecrypt_kms_call ensure_key;
+    /** Gives the ARN of a key, and its state. */
+    tablecrypt_kms_call describe_key;
+    /**
+     * Called once, when nothing will use the KMS any more: the handle and all that was opened over it are freed. It may
+     * be called from a thread of the library's. In a child of fork() too, if that frees them. May be NULL.
+     */
+    void (*release)(void *caller);
+} tablecrypt_kms_callbacks;
 
 /** One text to seal, or one record to open, of tablecrypt_structure_seal_many or tablecrypt_structure_open_many. */
 typedef struct {
@@ -194,6 +370,113 @@ const char *tablecrypt_status_message(int32_t status);
  */
 size_t tablecrypt_last_error(char *buffer, size_t capacity);
 
+/**
+ * Opens a local KMS: keys in files of `folder`, in clear, for development and tests. What is missing is created. A service
+ * of tablecrypt_service_open_local has its in `folder`/kms.
+ *
+ * Errors: NULL_ARGUMENT, IO.
+ */
+tablecrypt_status tablecrypt_kms_open_local(const char *folder,
+                                            tablecrypt_kms **kms);
+
+/**
+ * Makes a KMS of functions of the caller's, each called with `caller`, which the library does not look at. The functions
+ * are copied. Where this fails, release is not called.
+ *
+ * Errors: NULL_ARGUMENT, also for decrypt; LENGTH for a size that is no tablecrypt_kms_callbacks's.
+ */
+tablecrypt_status tablecrypt_kms_from_callbacks(const tablecrypt_kms_callbacks *callbacks,
+                                                void *caller,
+                                                tablecrypt_kms **kms);
+
+/** Frees the KMS; nothing for NULL. Services that were opened over it go on. */
+void tablecrypt_kms_free(tablecrypt_kms *kms);
+
+/**
+ * Gives settings, none of which is set.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_settings_new(tablecrypt_settings **settings);
+
+/**
+ * How old a permission is when traffic has it refreshed (300,000 unless set), and how long that may take before the keys
+ * are wiped (30,000).
+ *
+ * Errors: NULL_ARGUMENT; INVALID_SETTING unless both are 1 to 86,400,000, a day.
+ */
+tablecrypt_status tablecrypt_settings_refresh(tablecrypt_settings *settings,
+                                              uint64_t every,
+                                              uint64_t within);
+
+/**
+ * How much earlier than that the first refresh of a permission may be due, so that connections that were opened at once
+ * do not call the KMS at once from then on. A tenth of the refresh's age unless set; never more than half of it.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_settings_jitter(tablecrypt_settings *settings, uint64_t jitter);
+
+/**
+ * How much longer than its deadline a table with traffic goes on with its old keys while the KMS fails, but says no no. 0
+ * unless set. Somebody who can keep this process from reaching the KMS can so keep a permission that was taken away.
+ *
+ * Errors: NULL_ARGUMENT; INVALID_SETTING above 43,200,000, 12 hours.
+ */
+tablecrypt_status tablecrypt_settings_outage_grace(tablecrypt_settings *settings,
+                                                   uint64_t grace);
+
+/**
+ * How much longer a table whose key the KMS refuses still seals, and opens nothing, with the keys that it had, so that a
+ * storage engine can write out what it has acknowledged, and shut down. 0 unless set. Whoever takes a permission away
+ * waits this long until the keys are wiped.
+ *
+ * Errors: NULL_ARGUMENT; INVALID_SETTING above 3,600,000, an hour.
+ */
+tablecrypt_status tablecrypt_settings_drain(tablecrypt_settings *settings,
+                                            uint64_t drain);
+
+/**
+ * Who shares a permission. TABLECRYPT_SCOPE_CONNECTION unless set: nobody.
+ *
+ * Errors: NULL_ARGUMENT; INVALID_SETTING for another number.
+ */
+tablecrypt_status tablecrypt_settings_scope(tablecrypt_settings *settings, tablecrypt_scope scope);
+
+/**
+ * Whose tables they are: the value of tablecrypt:subscriber in every encryption context. "default" unless set.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8.
+ */
+tablecrypt_status tablecrypt_settings_subscriber(tablecrypt_settings *settings, const char *subscriber);
+
+/**
+ * The alias of the service default key. "alias/tablecrypt/default" unless set.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8.
+ */
+tablecrypt_status tablecrypt_settings_default_key(tablecrypt_settings *settings, const char *alias);
+
+/**
+ * Whether the service default key is never created: where it is missing, whoever administers keys makes it, and until
+ * then tables under it cannot be created: KEY_NOT_FOUND. 0, which is no, unless set.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_settings_require_default_key(tablecrypt_settings *settings, int required);
+
+/**
+ * Whether the log may tell the names of tables, which are values of the encryption context. 0, which is no and tells their
+ * ids, unless set.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_settings_names_in_log(tablecrypt_settings *settings,
+                                                   int shown);
+
+/** Frees the settings; nothing for NULL. Services that were opened with them go on. */
+void tablecrypt_settings_free(tablecrypt_settings *settings);
+
 /** The interface that the library has: it should be the TABLECRYPT_ABI that the program was compiled with. */
 uint32_t tablecrypt_abi(void);
 
@@ -207,6 +490,17 @@ const char *tablecrypt_version(void);
  * Errors: NULL_ARGUMENT, IO.
  */
 tablecrypt_status tablecrypt_service_open_local(const char *folder, tablecrypt_service **service);
+
+/**
+ * Opens a service over a KMS, with key files in `key_files`, a folder that is created if it is missing. Any number of
+ * processes may share it. `settings` may be NULL: then nothing is set. The KMS is not asked yet.
+ *
+ * Errors: NULL_ARGUMENT, IO.
+ */
+tablecrypt_status tablecrypt_service_open(const tablecrypt_kms *kms,
+                                          const char *key_files,
+                                          const tablecrypt_settings *settings,
+                                          tablecrypt_service **service);
 
 /**
  * Creates a table with a base table and these local and global secondary indexes, each encrypted under a data key of
@@ -230,6 +524,16 @@ tablecrypt_status tablecrypt_service_create_table(const tablecrypt_service *serv
  * Errors: NULL_ARGUMENT.
  */
 tablecrypt_status tablecrypt_service_connect(const tablecrypt_service *service, tablecrypt_connection **connection);
+
+/**
+ * Makes a client connection of somebody: of a user or a role, by a name that the caller has authenticated. By
+ * tablecrypt_settings_scope it shares the permissions of that principal, and a KMS of the caller's is told who asks.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8.
+ */
+tablecrypt_status tablecrypt_service_connect_as(const tablecrypt_service *service,
+                                                const char *principal,
+                                                tablecrypt_connection **connection);
 
 /** Frees the service; nothing for NULL. Connections, tables and structures that came from it go on. */
 void tablecrypt_service_free(tablecrypt_service *service);
@@ -492,8 +796,8 @@ size_t tablecrypt_backend_count(void);
 /** The name of a backend, from 0, the best first. Static; NULL from tablecrypt_backend_count on. */
 const char *tablecrypt_backend_name(size_t index);
 
-/** Whether this CPU can run the backend of this name. False for an unknown name and for NULL. */
-bool tablecrypt_backend_is_available(const char *name);
+/** Whether this CPU can run the backend of this name: 1 or 0. 0 for an unknown name and for NULL. */
+int tablecrypt_backend_is_available(const char *name);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -17,8 +17,10 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,6 +82,9 @@ inline constexpr bool is_byte = std::is_same_v<T, char> || std::is_same_v<T, uns
 // What a container's data() leads to.
 template <class C>
 using element = std::remove_pointer_t<decltype(std::declval<C &>().data())>;
+
+// What C would take for the end of a string that goes on.
+inline bool has_nul(const std::string &text) noexcept { return text.find('\0') != std::string::npos; }
 
 template <class T, void (*Free)(T *)>
 struct freer {
@@ -287,6 +292,188 @@ struct table_spec {
     std::optional<std::string> kms_key = {};
 };
 
+// What a KMS of the caller's is asked: tablecrypt_kms_request. It is there until the call returns.
+class kms_request {
+public:
+    explicit kms_request(const tablecrypt_kms_request &asked) noexcept : asked_(asked) {}
+
+    [[nodiscard]] std::string_view key() const noexcept { return text(asked_.key); }
+    [[nodiscard]] std::string_view to() const noexcept { return text(asked_.to); }
+    [[nodiscard]] std::string_view description() const noexcept { return text(asked_.description); }
+    // Who connected; empty for the service itself.
+    [[nodiscard]] std::string_view principal() const noexcept { return text(asked_.principal); }
+    [[nodiscard]] view wrapped() const noexcept { return {asked_.wrapped, asked_.wrapped_length}; }
+
+    // The encryption context: pairs in the order of their names.
+    [[nodiscard]] std::size_t context_size() const noexcept { return asked_.context_count; }
+    [[nodiscard]] std::pair<std::string_view, std::string_view> context(std::size_t at) const noexcept {
+        return {text(asked_.context[at].name), text(asked_.context[at].value)};
+    }
+
+private:
+    static std::string_view text(const char *text) noexcept { return text == nullptr ? "" : text; }
+
+    const tablecrypt_kms_request &asked_;
+};
+
+// What it answers: each of these copies, and is false where it does not fit or is not asked for.
+class kms_answer {
+public:
+    explicit kms_answer(tablecrypt_kms_answer &given) noexcept : given_(given) {}
+
+    // The key in clear, 32 bytes. The caller's copy of it stays the caller's to wipe.
+    bool key(view bytes) noexcept {
+        if (given_.key == nullptr || bytes.size() != 32) return false;
+        std::memcpy(given_.key, bytes.data(), 32);
+        given_.key_length = 32;
+        return true;
+    }
+
+    bool wrapped(view bytes) noexcept {
+        if (given_.wrapped == nullptr || bytes.size() > given_.wrapped_capacity) return false;
+        if (bytes.size() > 0) std::memcpy(given_.wrapped, bytes.data(), bytes.size());
+        given_.wrapped_length = bytes.size();
+        return true;
+    }
+
+    bool arn(std::string_view text) noexcept { return put(given_.arn, given_.arn_capacity, text); }
+    bool request_id(std::string_view text) noexcept { return put(given_.request_id, given_.request_id_capacity, text); }
+    void state(tablecrypt_kms_state state) noexcept { given_.state = state; }
+
+private:
+    static bool put(char *room, std::size_t capacity, std::string_view text) noexcept {
+        if (room == nullptr || text.size() >= capacity) return false;
+        std::copy(text.begin(), text.end(), room);
+        room[text.size()] = '\0';
+        return true;
+    }
+
+    tablecrypt_kms_answer &given_;
+};
+
+// A KMS of the caller's, to derive from: what tablecrypt_kms_callbacks says of each function. Any thread may call it,
+// several at once, and a forked child too. What is not overridden answers ACCESS_DENIED. Where exceptions are on, one that
+// leaves a function is KEY_UNAVAILABLE: a failure that may pass.
+class kms_provider {
+public:
+    kms_provider() = default;
+    kms_provider(const kms_provider &) = delete;
+    kms_provider &operator=(const kms_provider &) = delete;
+    virtual ~kms_provider() = default;
+
+    virtual tablecrypt_status generate_data_key(const kms_request &, kms_answer &) { return TABLECRYPT_ACCESS_DENIED; }
+    virtual tablecrypt_status decrypt(const kms_request &, kms_answer &) = 0;
+    virtual tablecrypt_status re_encrypt(const kms_request &, kms_answer &) { return TABLECRYPT_ACCESS_DENIED; }
+    virtual tablecrypt_status ensure_key(const kms_request &, kms_answer &) { return TABLECRYPT_ACCESS_DENIED; }
+    virtual tablecrypt_status describe_key(const kms_request &, kms_answer &) { return TABLECRYPT_ACCESS_DENIED; }
+};
+
+// A KMS, for service::open. It may go as soon as the services are open.
+class kms {
+public:
+    // Takes the handle.
+    explicit kms(tablecrypt_kms *handle) noexcept : handle_(handle) {}
+
+    // Keys in files of `folder`, in clear: for development and tests.
+    [[nodiscard]] static result<kms> open_local(const std::string &folder) noexcept {
+        tablecrypt_kms *opened = nullptr;
+        if (const auto status = tablecrypt_kms_open_local(folder.c_str(), &opened); status != TABLECRYPT_OK) return status;
+        return kms(opened);
+    }
+
+    // The caller's own, which is destroyed when nothing uses it any more; at once where this fails.
+    [[nodiscard]] static result<kms> from(std::unique_ptr<kms_provider> provider) noexcept {
+        if (provider == nullptr) return TABLECRYPT_NULL_ARGUMENT;
+        tablecrypt_kms_callbacks callbacks = {};
+        callbacks.size = sizeof callbacks;
+        callbacks.generate_data_key = call<&kms_provider::generate_data_key>;
+        callbacks.decrypt = call<&kms_provider::decrypt>;
+        callbacks.re_encrypt = call<&kms_provider::re_encrypt>;
+        callbacks.ensure_key = call<&kms_provider::ensure_key>;
+        callbacks.describe_key = call<&kms_provider::describe_key>;
+        callbacks.release = [](void *caller) { delete static_cast<kms_provider *>(caller); };
+        tablecrypt_kms *made = nullptr;
+        const auto status = tablecrypt_kms_from_callbacks(&callbacks, provider.get(), &made);
+        if (status != TABLECRYPT_OK) return status;
+        (void)provider.release();
+        return kms(made);
+    }
+
+    [[nodiscard]] tablecrypt_kms *handle() const noexcept { return handle_.get(); }
+
+private:
+    template <auto Function>
+    static tablecrypt_status call(void *caller, const tablecrypt_kms_request *asked, tablecrypt_kms_answer *given) {
+        const kms_request request(*asked);
+        kms_answer answer(*given);
+#if defined(__cpp_exceptions)
+        try {
+            return (static_cast<kms_provider *>(caller)->*Function)(request, answer);
+        } catch (...) {
+            return TABLECRYPT_KEY_UNAVAILABLE;
+        }
+#else
+        return (static_cast<kms_provider *>(caller)->*Function)(request, answer);
+#endif
+    }
+
+    detail::owner<tablecrypt_kms, tablecrypt_kms_free> handle_;
+};
+
+// The settings of a service, none of which is set at first: what they are is said in tablecrypt.h. A time below zero is
+// INVALID_SETTING.
+class settings {
+public:
+    using milliseconds = std::chrono::milliseconds;
+
+    // Takes the handle.
+    explicit settings(tablecrypt_settings *handle) noexcept : handle_(handle) {}
+
+    [[nodiscard]] static result<settings> make() noexcept {
+        tablecrypt_settings *made = nullptr;
+        if (const auto status = tablecrypt_settings_new(&made); status != TABLECRYPT_OK) return status;
+        return settings(made);
+    }
+
+    [[nodiscard]] tablecrypt_status refresh(milliseconds every, milliseconds within) noexcept {
+        return tablecrypt_settings_refresh(handle(), count(every), count(within));
+    }
+    [[nodiscard]] tablecrypt_status jitter(milliseconds jitter) noexcept {
+        return jitter.count() < 0 ? TABLECRYPT_INVALID_SETTING : tablecrypt_settings_jitter(handle(), count(jitter));
+    }
+    [[nodiscard]] tablecrypt_status outage_grace(milliseconds grace) noexcept {
+        return tablecrypt_settings_outage_grace(handle(), count(grace));
+    }
+    [[nodiscard]] tablecrypt_status drain(milliseconds drain) noexcept {
+        return tablecrypt_settings_drain(handle(), count(drain));
+    }
+    [[nodiscard]] tablecrypt_status scope(tablecrypt_scope scope) noexcept {
+        return tablecrypt_settings_scope(handle(), scope);
+    }
+    [[nodiscard]] tablecrypt_status subscriber(const std::string &subscriber) noexcept {
+        if (detail::has_nul(subscriber)) return TABLECRYPT_INVALID_NAME;
+        return tablecrypt_settings_subscriber(handle(), subscriber.c_str());
+    }
+    [[nodiscard]] tablecrypt_status default_key(const std::string &alias) noexcept {
+        if (detail::has_nul(alias)) return TABLECRYPT_INVALID_NAME;
+        return tablecrypt_settings_default_key(handle(), alias.c_str());
+    }
+    [[nodiscard]] tablecrypt_status require_default_key(bool required) noexcept {
+        return tablecrypt_settings_require_default_key(handle(), required);
+    }
+    [[nodiscard]] tablecrypt_status names_in_log(bool shown) noexcept {
+        return tablecrypt_settings_names_in_log(handle(), shown);
+    }
+
+    [[nodiscard]] tablecrypt_settings *handle() const noexcept { return handle_.get(); }
+
+private:
+    // Below zero it is more than any setting may be.
+    static std::uint64_t count(milliseconds time) noexcept { return static_cast<std::uint64_t>(time.count()); }
+
+    detail::owner<tablecrypt_settings, tablecrypt_settings_free> handle_;
+};
+
 // Tables under a KMS.
 class service {
 public:
@@ -299,6 +486,16 @@ public:
         const auto status = tablecrypt_service_open_local(folder.c_str(), &opened);
         if (status != TABLECRYPT_OK) return status;
         return service(opened);
+    }
+
+    // Over a KMS, with key files in this folder.
+    [[nodiscard]] static result<service> open(const kms &over, const std::string &key_files) noexcept {
+        return opened(over, key_files, nullptr);
+    }
+
+    [[nodiscard]] static result<service> open(const kms &over, const std::string &key_files,
+                                              const settings &with) noexcept {
+        return with.handle() == nullptr ? TABLECRYPT_NULL_ARGUMENT : opened(over, key_files, with.handle());
     }
 
     [[nodiscard]] tablecrypt_status create_table(const table_spec &spec) const {
@@ -315,9 +512,26 @@ public:
         return connection(made);
     }
 
+    // Of somebody, by a name that the caller has authenticated.
+    [[nodiscard]] result<connection> connect_as(const std::string &principal) const noexcept {
+        if (detail::has_nul(principal)) return TABLECRYPT_INVALID_NAME; // or somebody else would connect
+        tablecrypt_connection *made = nullptr;
+        const auto status = tablecrypt_service_connect_as(handle(), principal.c_str(), &made);
+        if (status != TABLECRYPT_OK) return status;
+        return connection(made);
+    }
+
     [[nodiscard]] tablecrypt_service *handle() const noexcept { return handle_.get(); }
 
 private:
+    static result<service> opened(const kms &over, const std::string &key_files,
+                                  const tablecrypt_settings *with) noexcept {
+        tablecrypt_service *made = nullptr;
+        const auto status = tablecrypt_service_open(over.handle(), key_files.c_str(), with, &made);
+        if (status != TABLECRYPT_OK) return status;
+        return service(made);
+    }
+
     static std::vector<const char *> pointers(const std::vector<std::string> &names) {
         std::vector<const char *> pointers;
         for (const auto &name : names) pointers.push_back(name.c_str());
@@ -363,7 +577,7 @@ struct backend {
     std::vector<backend> all;
     for (std::size_t i = 0; i < tablecrypt_backend_count(); ++i) {
         const char *name = tablecrypt_backend_name(i);
-        all.push_back({name, tablecrypt_backend_is_available(name)});
+        all.push_back({name, tablecrypt_backend_is_available(name) != 0});
     }
     return all;
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 /// The header's order.
-const SOURCES: [&str; 7] = ["status", "service", "connection", "table", "structure", "local_kms", "gcm"];
+const SOURCES: [&str; 9] =
+    ["status", "kms", "settings", "service", "connection", "table", "structure", "local_kms", "gcm"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ffi = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -148,6 +148,15 @@ pub(crate) unsafe fn shared<'a, T: Send + Sync>(handle: *const T) -> Result<&'a 
     unsafe { handle.as_ref() }.ok_or_else(|| Status::NullArgument.into())
 }
 
+/// The object behind a handle that may be NULL.
+///
+/// # Safety
+/// The header's promise.
+pub(crate) unsafe fn optional<'a, T: Send + Sync>(handle: *const T) -> Option<&'a T> {
+    // SAFETY: as `shared`.
+    unsafe { handle.as_ref() }
+}
+
 /// Makes an object and gives its handle; where that fails, the handle is NULL.
 ///
 /// # Safety

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "exported functions; the blocks only call boundary.rs")]
 
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;
 use std::ffi::CString;
 use std::sync::LazyLock;
@@ -299,15 +299,15 @@ pub extern "C" fn tablecrypt_backend_name(index: usize) -> *const c_char {
     NAMES.get(index).map_or(core::ptr::null(), |name| name.as_ptr())
 }
 
-/// Whether this CPU can run the backend of this name. False for an unknown name and for NULL.
+/// Whether this CPU can run the backend of this name: 1 or 0. 0 for an unknown name and for NULL.
 ///
 /// # Safety
 /// The header's promise.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tablecrypt_backend_is_available(name: *const c_char) -> bool {
+pub unsafe extern "C" fn tablecrypt_backend_is_available(name: *const c_char) -> c_int {
     // SAFETY: the header's promise.
     let name = unsafe { boundary::string(name) };
-    name.ok().and_then(find).is_some_and(|(backend, _)| backend.is_available())
+    name.ok().and_then(find).is_some_and(|(backend, _)| backend.is_available()).into()
 }
 
 /// Checks all buffers before any is read; gives every message the failure, or what a panic leaves it with.

@@ -1,9 +1,10 @@
 //! The C interface: `include/tablecrypt.h`, which `examples/header.rs` writes from these files.
 //!
 //! ```text
-//! gcm.rs  service.rs  connection.rs  table.rs  structure.rs  local_kms.rs      one noun of the header each
+//! gcm.rs  kms.rs  settings.rs  service.rs  connection.rs  table.rs  structure.rs  local_kms.rs    one noun of the header each
 //!                             |
 //!                        boundary.rs     pointers become references here; NULL, lengths and overlap; no panic passes
+//!                        callbacks.rs    the other way: functions of C's are called here
 //!                         places.rs      overlap among the many buffers of a batch
 //!                             |
 //!                         status.rs      every error's number and sentence
@@ -14,11 +15,14 @@
 
 pub mod connection;
 pub mod gcm;
+pub mod kms;
 pub mod local_kms;
 pub mod service;
+pub mod settings;
 pub mod status;
 pub mod structure;
 pub mod table;
 
 mod boundary;
+mod callbacks;
 mod places;

@@ -11,6 +11,8 @@ use envelope::TableSpec;
 
 use crate::boundary;
 use crate::connection::Connection;
+use crate::kms::{Kms, Provider, named};
+use crate::settings::Settings;
 use crate::status::{Failure, Status};
 
 /// The interface that this header describes. Another number is an interface that old programs cannot use.
@@ -47,8 +49,37 @@ pub unsafe extern "C" fn tablecrypt_service_open_local(folder: *const c_char, se
     boundary::call(|| {
         let make = || {
             // SAFETY: the header's promise.
-            let folder = unsafe { boundary::string(folder) }?;
-            Ok(Service(envelope::Service::local(path(folder))?))
+            let folder = named(path(unsafe { boundary::string(folder) }?))?;
+            Provider::local(&folder.join("kms"))?.open(&folder.join("tables"), None).map(Service)
+        };
+        // SAFETY: the header's promise.
+        unsafe { boundary::give(service, make) }
+    })
+}
+
+/// Opens a service over a KMS, with key files in `key_files`, a folder that is created if it is missing. Any number of
+/// processes may share it. `settings` may be NULL: then nothing is set. The KMS is not asked yet.
+///
+/// Errors: NULL_ARGUMENT, IO.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_open(
+    kms: *const Kms,
+    key_files: *const c_char,
+    settings: *const Settings,
+    service: *mut *mut Service,
+) -> Status {
+    boundary::call(|| {
+        let make = || {
+            // SAFETY: the header's promise.
+            let kms = unsafe { boundary::shared(kms) }?;
+            // SAFETY: the header's promise.
+            let folder = path(unsafe { boundary::string(key_files) }?);
+            // SAFETY: the header's promise.
+            let settings = unsafe { boundary::optional(settings) };
+            kms.0.open(folder, settings).map(Service)
         };
         // SAFETY: the header's promise.
         unsafe { boundary::give(service, make) }
@@ -85,9 +116,16 @@ pub unsafe extern "C" fn tablecrypt_service_create_table(
         let globals = unsafe { boundary::texts(globals, global_count) }?;
         // SAFETY: the header's promise.
         let kms_key = unsafe { boundary::optional_text(kms_key) }?;
-        let spec = locals.into_iter().fold(TableSpec::new(table), TableSpec::local);
-        let spec = globals.into_iter().fold(spec, TableSpec::global);
-        let spec = kms_key.into_iter().fold(spec, TableSpec::kms_key);
+        let mut spec = TableSpec::new(table);
+        for name in locals {
+            spec = spec.local(name);
+        }
+        for name in globals {
+            spec = spec.global(name);
+        }
+        if let Some(key) = kms_key {
+            spec = spec.kms_key(key);
+        }
         service.0.create_table(&spec).map(drop).map_err(Failure::from)
     })
 }
@@ -106,6 +144,31 @@ pub unsafe extern "C" fn tablecrypt_service_connect(
     boundary::call(|| {
         // SAFETY: the header's promise.
         let make = || Ok(Connection(unsafe { boundary::shared(service) }?.0.connect()));
+        // SAFETY: the header's promise.
+        unsafe { boundary::give(connection, make) }
+    })
+}
+
+/// Makes a client connection of somebody: of a user or a role, by a name that the caller has authenticated. By
+/// tablecrypt_settings_scope it shares the permissions of that principal, and a KMS of the caller's is told who asks.
+///
+/// Errors: NULL_ARGUMENT, INVALID_UTF8.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_connect_as(
+    service: *const Service,
+    principal: *const c_char,
+    connection: *mut *mut Connection,
+) -> Status {
+    boundary::call(|| {
+        let make = || {
+            // SAFETY: the header's promise.
+            let service = unsafe { boundary::shared(service) }?;
+            // SAFETY: the header's promise.
+            Ok(Connection(service.0.connect_as(unsafe { boundary::text(principal) }?)))
+        };
         // SAFETY: the header's promise.
         unsafe { boundary::give(connection, make) }
     })

@@ -32,6 +32,10 @@ pub enum Status {
     OutputTooShort = 5,
     /// This library or this CPU has no such backend; the caller takes another.
     NoSuchBackend = 6,
+    /// A setting is out of its range; the caller gives one within it. tablecrypt_last_error names both.
+    InvalidSetting = 7,
+    /// This library was built without it; take one that has it.
+    NotBuiltIn = 8,
 
     /// The text or its context is longer than AES-256-GCM allows; the caller splits it.
     TooLong = 20,
@@ -54,6 +58,18 @@ pub enum Status {
     NoSuchTable = 43,
     /// There is such a table already; the caller opens it or chooses another name.
     TableExists = 44,
+    /// The table has such a structure already; the caller opens it or chooses another name.
+    StructureExists = 45,
+    /// The generation of a data key still seals, or may still seal in another process; retire it later.
+    GenerationInUse = 46,
+    /// A table cannot be without its base table, or without any KMS key; the caller names another, or deletes the table.
+    Indispensable = 47,
+    /// The table is under this KMS key already, beside the one that was to be replaced; the caller removes that one.
+    AlreadyUnderKmsKey = 48,
+    /// The table is not under this KMS key; the caller names one that its description has.
+    NoSuchKmsKey = 49,
+    /// The table, its connection or the service was locked by hand; who locked it unlocks it.
+    Locked = 50,
 
     /// The KMS denies this caller the use of the key; whoever writes the key's policy decides.
     AccessDenied = 60,
@@ -71,6 +87,8 @@ pub enum Status {
     KmsRequestInvalid = 66,
     /// The key file is another table's or subscriber's: its encryption context differs.
     WrongContext = 67,
+    /// Others changed the table's key file again and again; nothing was done, and the caller tries again.
+    KeyFileBusy = 68,
 
     /// A file cannot be read or written; whoever owns the machine repairs that. tablecrypt_last_error names it.
     Io = 80,
@@ -193,10 +211,10 @@ fn of_gcm(error: gcm::Error) -> Status {
 fn of_kms(error: &KmsError) -> Status {
     match error {
         KmsError::AccessDenied => Status::AccessDenied,
+        KmsError::Audit(_) | KmsError::Io(_) => Status::Io,
         KmsError::Disabled => Status::KeyDisabled,
         KmsError::Internal | KmsError::Throttled | KmsError::Unreachable => Status::KeyUnavailable,
         KmsError::Invalid => Status::KmsRequestInvalid,
-        KmsError::Io(_) => Status::Io,
         KmsError::NotFound => Status::KeyNotFound,
         KmsError::PendingDeletion => Status::KeyPendingDeletion,
         KmsError::WrongContext => Status::WrongContext,
@@ -208,19 +226,27 @@ fn of_table(error: &envelope::Error) -> Status {
     use envelope::Error;
     match error {
         Error::AccessDenied => Status::AccessDenied,
+        Error::AlreadyUnderKmsKey { .. } => Status::AlreadyUnderKmsKey,
         Error::Closed => Status::Closed,
+        Error::GenerationInUse { .. } => Status::GenerationInUse,
+        Error::Indispensable { .. } => Status::Indispensable,
         Error::InvalidName { .. } => Status::InvalidName,
+        Error::InvalidSetting { .. } => Status::InvalidSetting,
         Error::Io { .. } => Status::Io,
         Error::KeyDisabled => Status::KeyDisabled,
+        Error::KeyFileBusy { .. } => Status::KeyFileBusy,
         Error::KeyFileCorrupt { .. } => Status::KeyFileCorrupt,
         Error::KeyNotFound => Status::KeyNotFound,
         Error::KeyPendingDeletion => Status::KeyPendingDeletion,
         Error::KeyUnavailable { .. } => Status::KeyUnavailable,
+        Error::Locked => Status::Locked,
         Error::NoRandom => Status::NoRandom,
+        Error::NoSuchKmsKey { .. } => Status::NoSuchKmsKey,
         Error::NoSuchStructure { .. } => Status::NoSuchStructure,
         Error::NoSuchTable { .. } => Status::NoSuchTable,
         Error::OutputTooShort { .. } => Status::OutputTooShort,
         Error::Overlap => Status::Overlap,
+        Error::StructureExists { .. } => Status::StructureExists,
         Error::TableExists { .. } => Status::TableExists,
         Error::TooLong => Status::TooLong,
         Error::Truncated => Status::Truncated,
@@ -249,6 +275,8 @@ impl Status {
         Self::InvalidUtf8,
         Self::OutputTooShort,
         Self::NoSuchBackend,
+        Self::InvalidSetting,
+        Self::NotBuiltIn,
         Self::TooLong,
         Self::Truncated,
         Self::Unauthentic,
@@ -259,6 +287,12 @@ impl Status {
         Self::NoSuchStructure,
         Self::NoSuchTable,
         Self::TableExists,
+        Self::StructureExists,
+        Self::GenerationInUse,
+        Self::Indispensable,
+        Self::AlreadyUnderKmsKey,
+        Self::NoSuchKmsKey,
+        Self::Locked,
         Self::AccessDenied,
         Self::KeyDisabled,
         Self::KeyFileCorrupt,
@@ -267,6 +301,7 @@ impl Status {
         Self::KeyUnavailable,
         Self::KmsRequestInvalid,
         Self::WrongContext,
+        Self::KeyFileBusy,
         Self::Io,
         Self::NoRandom,
         Self::Panic,
@@ -282,6 +317,8 @@ impl Status {
             Self::InvalidUtf8 => c"a name is not UTF-8; the caller repairs that",
             Self::OutputTooShort => c"the output buffer is too short; the caller gives a longer one",
             Self::NoSuchBackend => c"this library or this CPU has no such backend; the caller takes another",
+            Self::InvalidSetting => c"a setting is out of its range; the caller gives one within it",
+            Self::NotBuiltIn => c"this library was built without it; take one that has it",
             Self::TooLong => c"the text or its context is longer than AES-256-GCM allows; the caller splits it",
             Self::Truncated => c"the record is cut short; whoever stored it lost its end",
             Self::Unauthentic => c"it is not what was sealed here: it was changed or moved, or its context is another",
@@ -294,6 +331,14 @@ impl Status {
             Self::NoSuchStructure => c"the table has no such structure; the caller names one that it was created with",
             Self::NoSuchTable => c"there is no such table; the caller creates it or names another",
             Self::TableExists => c"there is such a table already; the caller opens it or chooses another name",
+            Self::StructureExists => c"the table has such a structure already; the caller opens it or renames its own",
+            Self::GenerationInUse => {
+                c"the generation of a data key seals, or may still seal elsewhere; retire it later"
+            }
+            Self::Indispensable => c"a table cannot be without its base table and a KMS key; the caller names another",
+            Self::AlreadyUnderKmsKey => c"the table is under this KMS key already; the caller removes the other one",
+            Self::NoSuchKmsKey => c"the table is not under this KMS key; the caller names one that its description has",
+            Self::Locked => c"it was locked by hand; who locked it unlocks it",
             Self::AccessDenied => c"the KMS denies the use of the key; ask whoever writes the key's policy",
             Self::KeyDisabled => c"the KMS key is disabled; its administrator can enable it",
             Self::KeyFileCorrupt => c"the key file is damaged or not this table's; restore it, or the one before it",
@@ -302,6 +347,7 @@ impl Status {
             Self::KeyUnavailable => c"the KMS fails and the last permission has run out; try again when it is back",
             Self::KmsRequestInvalid => c"the KMS cannot read what it was given; the caller repairs that",
             Self::WrongContext => c"the key file is another table's or subscriber's; the caller finds its own",
+            Self::KeyFileBusy => c"others changed the key file again and again, and nothing was done; try again",
             Self::Io => c"a file cannot be read or written; whoever owns the machine repairs that",
             Self::NoRandom => c"the operating system gives no random bytes; whoever owns the machine repairs that",
             Self::Panic => c"the library panicked, which is a bug of the library; please report it",
@@ -324,6 +370,15 @@ mod tests {
         assert_eq!(Status::ALL.len(), declared);
         let sentences: HashSet<_> = Status::ALL.iter().map(|status| status.message()).collect();
         assert_eq!(sentences.len(), declared);
+    }
+
+    /// `tests/status-numbers.txt` grows by a line for each new status, and no line of it ever changes.
+    #[test]
+    fn number_that_was_given_once_keeps_its_meaning() {
+        let given = include_str!("../tests/status-numbers.txt").lines();
+        let given: HashSet<_> = given.filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+        let known: HashSet<_> = Status::ALL.iter().map(|status| format!("{} {status:?}", *status as i32)).collect();
+        assert_eq!(given, known);
     }
 
     #[test]

@@ -15,6 +15,7 @@ int main(int argc, char **argv) {
     CHECK(tablecrypt_last_error(NULL, 0) == 0);
     test_gcm(argv[1]);
     test_tables(argv[2]);
+    test_callbacks(argv[2]);
     test_batches(argv[2]);
     test_forgery(argv[2]);
     test_overlaps(argv[2]);

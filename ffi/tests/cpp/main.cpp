@@ -9,6 +9,7 @@
 
 #include "../check.h"
 #include "forgery.hpp"
+#include "kms.hpp"
 #include "tablecrypt.hpp"
 
 int passed;
@@ -217,6 +218,8 @@ int main(int argc, char **argv) {
     test_gcm();
     test_forged_messages();
     test_tables(argv[1]);
+    test_settings();
+    test_own_kms(argv[1]);
     std::printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }

@@ -30,7 +30,7 @@ impl Program {
         let backend = backend.map(|index| BACKENDS[usize::from(index) % BACKENDS.len()]);
         let name = backend.flatten().map_or(null(), CStr::as_ptr);
         // SAFETY: NULL or a string.
-        let missing = !name.is_null() && unsafe { !tablecrypt_backend_is_available(name) };
+        let missing = !name.is_null() && unsafe { tablecrypt_backend_is_available(name) } == 0;
         let expected = Expected::default()
             .when(key.is_null() || to.is_none() || backend == Some(None), Status::NullArgument)
             .when(missing, Status::NoSuchBackend);
