@@ -68,6 +68,33 @@ impl Access {
         snapshot.as_ref().map_or(Err(Error::Closed), |keys| f(keys))
     }
 
+    /// The live keys, if there are some: waits for nothing.
+    #[inline(always)]
+    pub(crate) fn keys_now(&self) -> Option<Guard<Option<Arc<Keys>>>> {
+        // As in `with_keys`; whoever is to be taken up first waits.
+        if self.generation.load(Ordering::Acquire) != fork_generation() {
+            return None;
+        }
+        let snapshot = self.permission.snapshot();
+        snapshot.as_ref()?;
+        self.permission.note_traffic();
+        Some(snapshot)
+    }
+
+    /// The keys, after waiting for them as `with_keys` does.
+    #[cold]
+    pub(crate) fn wait(&self, purpose: Purpose) -> Result<Guard<Option<Arc<Keys>>>> {
+        if self.generation.load(Ordering::Acquire) != fork_generation() {
+            self.take_up()?;
+        }
+        let mut snapshot = self.permission.snapshot();
+        if snapshot.is_none() {
+            snapshot = Guard::from_inner(Some(self.ask(purpose)?));
+        }
+        self.permission.note_traffic();
+        Ok(snapshot)
+    }
+
     #[cold]
     fn ask(&self, purpose: Purpose) -> Result<Arc<Keys>> {
         match self.permission.ask(self) {

@@ -70,6 +70,7 @@ mod switch;
 mod sync;
 mod table;
 mod timing;
+mod unlocked;
 mod watched;
 
 pub use automatic::RotationPolicy;
@@ -87,6 +88,7 @@ pub use structure::Structure;
 pub use table::{KeyStatus, SseType, StructureName, Table, TableDescription, TableSpec};
 pub use tablecrypt_core as core;
 pub use tablecrypt_os::{KeyBox, KeyMemory, KeyMemoryUse, MemoryKind, key_memory};
+pub use unlocked::Unlocked;
 
 /// What every call here gives that can fail.
 pub type Result<T, E = Error> = ::core::result::Result<T, E>;

@@ -8,6 +8,7 @@ use crate::batch::{self, Item, MESSAGES};
 use crate::counters::Count;
 use crate::keys::StructureKeys;
 use crate::record::{self, OVERHEAD, TEXT_AT};
+use crate::unlocked::Unlocked;
 use crate::{Error, Result};
 
 /// A base table or an index. Clone it freely and use it from any thread.
@@ -21,7 +22,7 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Structure {
     access: Arc<Access>,
-    id: u32,
+    pub(crate) id: u32,
 }
 
 impl Structure {
@@ -142,6 +143,29 @@ impl Structure {
         self.access.is_unlocked()
     }
 
+    /// Its keys, for operations that never wait for the KMS; None where one would have to, or would fail, for want of keys.
+    #[inline(always)]
+    #[must_use]
+    pub fn unlocked(&self) -> Option<Unlocked<'_>> {
+        Some(Unlocked::new(self, self.access.keys_now()?, Purpose::Open))
+    }
+
+    /// The same, but waits for the KMS where it has to.
+    ///
+    /// # Errors
+    /// If the keys are locked.
+    pub fn wait_to_open(&self) -> Result<Unlocked<'_>> {
+        Ok(Unlocked::new(self, self.access.wait(Purpose::Open)?, Purpose::Open))
+    }
+
+    /// The same, for operations that seal: they go on while the table drains ([`drain`](crate::ServiceBuilder::drain)).
+    ///
+    /// # Errors
+    /// If the keys are locked.
+    pub fn wait_to_seal(&self) -> Result<Unlocked<'_>> {
+        Ok(Unlocked::new(self, self.access.wait(Purpose::Seal)?, Purpose::Seal))
+    }
+
     /// Each batch into new buffers, made when it is its turn.
     fn many(
         &self,
@@ -180,12 +204,12 @@ impl Structure {
         answered
     }
 
-    fn seal_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
+    pub(crate) fn seal_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
         batch::seal(keys, items);
         self.count_batch(items, (Count::Sealed, Count::SealedBytes), OVERHEAD);
     }
 
-    fn open_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
+    pub(crate) fn open_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
         batch::open(keys, items);
         self.count_batch(items, (Count::Opened, Count::OpenedBytes), 0);
     }
@@ -202,13 +226,13 @@ impl Structure {
 
     /// Counts a text that was sealed, or refused.
     #[inline(always)]
-    fn sealed(&self, bytes: usize, sealed: Result<()>) -> Result<()> {
+    pub(crate) fn sealed(&self, bytes: usize, sealed: Result<()>) -> Result<()> {
         self.count((Count::Sealed, Count::SealedBytes), bytes, sealed)
     }
 
     /// Counts a record that was opened, or refused.
     #[inline(always)]
-    fn opened(&self, bytes: usize, opened: Result<()>) -> Result<()> {
+    pub(crate) fn opened(&self, bytes: usize, opened: Result<()>) -> Result<()> {
         self.count((Count::Opened, Count::OpenedBytes), bytes, opened)
     }
 
