@@ -9,10 +9,11 @@
 //! | a new `bytes` object | nobody: no Python code has seen it yet | so it may be written without the GIL |
 //! | any other input; every output of the caller's | Python code of another thread | the GIL is held for as long as a slice lives |
 //! | an input and an output that overlap | this call itself | refused, or taken as one `&mut` slice: [`write_into`] |
+//! | the outputs of a batch | this call itself | refused if one overlaps another, or an input: [`write_many_into`] |
 //!
 //! A buffer's exporter neither moves nor frees it before it is released (PEP 3118). The GIL argument needs that nothing
-//! here runs Python code while a slice lives: the functions given to [`new_bytes`], [`new_bytes_many`] and
-//! [`write_into`] call envelope and core, which know nothing of Python. It does not hold against native code that writes
+//! here runs Python code while a slice lives: the functions given to [`new_bytes`], [`new_bytes_many`], [`write_into`] and
+//! [`write_many_into`] call envelope and core, which know nothing of Python, by operations that never wait for a KMS, which may. It does not hold against native code that writes
 //! to a buffer without the GIL at the same time, as it would not for anything else in Python.
 //!
 //! Weighed and left: to release the GIL over a caller's own buffers too, as hashlib does. A thread that then changes a
@@ -28,7 +29,7 @@ use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyByteArray, PyBytes};
 
 use crate::errors::Failure;
 
@@ -70,6 +71,16 @@ impl<'py> Input<'py> {
             copy.copy_from_slice(bytes);
         }
         fits
+    }
+
+    /// A copy of the bytes.
+    pub(crate) fn to_vec(&self, _py: Python<'py>) -> Vec<u8> {
+        self.slice().to_vec()
+    }
+
+    /// A copy of the first eight bytes, or of fewer if there are fewer.
+    pub(crate) fn first(&self, _py: Python<'py>) -> Vec<u8> {
+        self.slice().iter().take(8).copied().collect()
     }
 
     fn is_constant(&self) -> bool {
@@ -179,7 +190,7 @@ pub(crate) fn new_bytes_many<'py>(
     py: Python<'py>,
     items: &[(Input<'py>, Input<'py>)],
     length: impl Fn(usize) -> Result<usize, Failure>,
-    fill: impl FnOnce(&mut [Item<'_>]) + Send,
+    fill: impl FnOnce(&mut [Item<'_>]) -> envelope::Result<()> + Send,
 ) -> PyResult<Written<'py>> {
     let mut total = 0_usize;
     let mut outs = Vec::with_capacity(items.len());
@@ -193,11 +204,8 @@ pub(crate) fn new_bytes_many<'py>(
     let mut parts: Vec<_> =
         parts.map(|((context, input), out)| Item::new(context.slice(), input.slice(), unseen(out))).collect();
     let constant = items.iter().all(|(context, input)| context.is_constant() && input.is_constant());
-    if total >= RELEASE_AT && constant {
-        py.detach(|| fill(&mut parts))
-    } else {
-        fill(&mut parts)
-    }
+    let filled = if total >= RELEASE_AT && constant { py.detach(|| fill(&mut parts)) } else { fill(&mut parts) };
+    filled.map_err(Failure::from)?;
     let written = parts.into_iter().map(|part| part.written).collect();
     Ok((outs, written))
 }
@@ -263,6 +271,60 @@ pub(crate) fn write_into<'py, const N: usize, T>(
         _ => &[],
     };
     Ok(write(inputs.map(Input::slice), Text::InPlace { behind }, out.slice(length)))
+}
+
+/// Calls `fill` with the items (context, input, output), of each the first `length(input)` bytes of its output, and gives what it
+/// says came of each. Holds the GIL.
+///
+/// An output that is too short, or that overlaps an input or another output, is refused, and nothing is touched.
+pub(crate) fn write_many_into<'py>(
+    _py: Python<'py>,
+    items: &[(Input<'py>, Input<'py>, Output)],
+    length: impl Fn(usize) -> Result<usize, Failure>,
+    fill: impl FnOnce(&mut [Item<'_>]) -> envelope::Result<()>,
+) -> Result<Vec<envelope::Result<usize>>, Failure> {
+    let mut lengths = Vec::with_capacity(items.len());
+    for (_, input, out) in items {
+        let needed = length(input.len())?;
+        if out.len() < needed {
+            return Err(envelope::Error::OutputTooShort { needed }.into());
+        }
+        lengths.push(needed);
+    }
+    let outs = items.iter().zip(&lengths).map(|((_, _, out), length)| place(out.0.buf_ptr().cast(), *length));
+    let inputs = items.iter().flat_map(|(context, input, _)| [context.place(), input.place()]);
+    if !are_apart(outs, inputs) {
+        return Err(envelope::Error::Overlap.into());
+    }
+    let parts = items.iter().zip(lengths);
+    let mut parts: Vec<_> = parts
+        .map(|((context, input, out), length)| Item::new(context.slice(), input.slice(), out.slice(length)))
+        .collect();
+    fill(&mut parts).map_err(Failure::from)?;
+    Ok(parts.into_iter().map(|part| part.written).collect())
+}
+
+/// Whether no output overlaps another one or an input.
+fn are_apart(outs: impl Iterator<Item = Range<usize>>, mut inputs: impl Iterator<Item = Range<usize>>) -> bool {
+    let mut outs: Vec<_> = outs.filter(|out| !out.is_empty()).collect();
+    outs.sort_unstable_by_key(|out| out.start);
+    if outs.windows(2).any(|pair| overlap(&pair[0], &pair[1])) {
+        return false;
+    }
+    // They are apart, so their ends are in order too: the first that ends behind the input's beginning is the one to look at.
+    inputs.all(|input| {
+        let next = outs.partition_point(|out| out.end <= input.start);
+        outs.get(next).is_none_or(|out| !overlap(out, &input))
+    })
+}
+
+/// Overwrites a bytearray that held a key. Nothing else is changed.
+pub(crate) fn wipe(object: &Bound<'_, PyAny>) {
+    if object.is_instance_of::<PyByteArray>()
+        && let Ok(bytes) = object.extract::<Output>()
+    {
+        bytes.slice(bytes.len()).fill(0);
+    }
 }
 
 fn place(start: *const u8, length: usize) -> Range<usize> {

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     InvalidRequest,
     /// AESGCM: the tag does not fit.
     InvalidTag,
+    /// This build has not what was asked for.
+    NotBuilt,
 }
 
 impl Failure {
@@ -50,6 +52,12 @@ impl Failure {
                 "_invalid_tag",
                 "the tag does not match: wrong key, nonce or associated data, or changed or missing bytes",
             ),
+            Self::NotBuilt => plain(
+                py,
+                "NotBuilt",
+                "this wheel has no AWS client: give Service a boto3 client, boto3.client(\"kms\"), or build a wheel that has one, by \
+                 `make wheel ARGS=aws`",
+            ),
         }
     }
 }
@@ -67,11 +75,24 @@ impl From<Failure> for PyErr {
 }
 
 fn exception_of(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
-    let message = error.to_string();
+    let message = format!("{error}{}", hint(error));
+    let plain = |name| plain(py, name, &message);
     match error {
-        Error::AccessDenied => plain(py, "AccessDenied", &message),
-        Error::Closed => plain(py, "Closed", &message),
+        Error::AccessDenied => plain("AccessDenied"),
+        Error::AlreadyUnderKmsKey { key } => with(py, "AlreadyUnderKmsKey", &message, "key", key),
+        Error::Closed => plain("Closed"),
+        Error::GenerationInUse { number, until } => {
+            let exception = with(py, "GenerationInUse", &message, "number", number)?;
+            exception.value(py).setattr("until", until)?;
+            Ok(exception)
+        }
+        Error::Indispensable { part } => with(py, "Indispensable", &message, "part", part),
         Error::InvalidName { name } => with(py, "InvalidName", &message, "name", name),
+        Error::InvalidSetting { setting, range } => {
+            let exception = with(py, "InvalidSetting", &message, "setting", setting)?;
+            exception.value(py).setattr("range", range)?;
+            Ok(exception)
+        }
         Error::Io { path, source } => match os_error(source) {
             // Three arguments make errno, strerror and filename of an OSError.
             Some(code) => {
@@ -80,29 +101,50 @@ fn exception_of(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             }
             None => with(py, "Io", &message, "filename", path.as_os_str()),
         },
-        Error::KeyDisabled => plain(py, "KeyDisabled", &message),
+        Error::KeyDisabled => plain("KeyDisabled"),
+        Error::KeyFileBusy { table } => with(py, "KeyFileBusy", &message, "table", table),
         Error::KeyFileCorrupt { path } => with(py, "KeyFileCorrupt", &message, "path", path.as_os_str()),
-        Error::KeyNotFound => plain(py, "KeyNotFound", &message),
-        Error::KeyPendingDeletion => plain(py, "KeyPendingDeletion", &message),
-        Error::KeyUnavailable { since } => {
-            let since = since.into_pyobject(py)?;
-            let message =
-                format!("the KMS has failed since {since}, and no permission is left; try again when it is back");
-            with(py, "KeyUnavailable", &message, "since", &since)
-        }
+        Error::KeyNotFound => plain("KeyNotFound"),
+        Error::KeyPendingDeletion => plain("KeyPendingDeletion"),
+        Error::KeyUnavailable { since } => with(py, "KeyUnavailable", &message, "since", since),
+        Error::Locked => plain("Locked"),
+        Error::NoSuchKmsKey { key } => with(py, "NoSuchKmsKey", &message, "key", key),
         Error::NoSuchStructure { name } => with(py, "NoSuchStructure", &message, "name", name),
         Error::NoSuchTable { table } => with(py, "NoSuchTable", &message, "table", table),
-        Error::NoRandom => plain(py, "NoRandom", &message),
+        Error::NoRandom => plain("NoRandom"),
         Error::OutputTooShort { needed } => with(py, "OutputTooShort", &message, "needed", needed),
-        Error::Overlap => plain(py, "Overlap", "the output overlaps an input; give a buffer of its own"),
+        // Rust may seal in place; here no overlap is right.
+        Error::Overlap => self::plain(py, "Overlap", "the output overlaps an input; give a buffer of its own"),
+        Error::StructureExists { name } => with(py, "StructureExists", &message, "name", name),
         Error::TableExists { table } => with(py, "TableExists", &message, "table", table),
-        Error::TooLong => plain(py, "TooLong", &message),
-        Error::Truncated => plain(py, "Truncated", &message),
-        Error::Unauthentic => plain(py, "Unauthentic", &message),
+        Error::TooLong => plain("TooLong"),
+        Error::Truncated => plain("Truncated"),
+        Error::Unauthentic => plain("Unauthentic"),
         Error::UnknownKey { number } => with(py, "UnknownKey", &message, "number", number),
         Error::UnknownVersion { version } => with(py, "UnknownVersion", &message, "version", version),
-        Error::WrongContext => plain(py, "WrongContext", &message),
-        _ => plain(py, "TablecryptError", &message),
+        Error::WrongContext => plain("WrongContext"),
+        _ => plain("TablecryptError"),
+    }
+}
+
+/// What to do, where Rust's sentence does not say it.
+const fn hint(error: &Error) -> &'static str {
+    match error {
+        Error::AlreadyUnderKmsKey { .. } => "; remove the other one with remove_kms_key",
+        Error::Indispensable { .. } => "; name another, or delete the table",
+        Error::NoRandom => "; whoever owns the machine repairs that",
+        Error::NoSuchKmsKey { .. } => "; describe_table tells under which it is",
+        Error::NoSuchStructure { .. } => "; describe_table tells which it has, and add_structure adds one",
+        Error::NoSuchTable { .. } => "; create it, or name one that tables() has",
+        Error::OutputTooShort { .. } => "; give a longer one",
+        Error::StructureExists { .. } | Error::TableExists { .. } => "; open it, or choose another name",
+        Error::TooLong => "; split it",
+        Error::Truncated => "; whoever stored it lost its end",
+        Error::Unauthentic => "; give the context that it was sealed with, or restore it",
+        Error::UnknownKey { .. } => "; it is another structure's, or its key was dropped",
+        Error::UnknownVersion { .. } => "; take a newer one, or see whether these are bytes of Tablecrypt at all",
+        Error::WrongContext => "; put each key file where it belongs, or name its subscriber",
+        _ => "",
     }
 }
 
@@ -123,7 +165,7 @@ fn with<'py>(
     Ok(PyErr::from_value(exception))
 }
 
-fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("tablecrypt.errors")?.getattr(name)
 }
 

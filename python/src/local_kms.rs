@@ -1,30 +1,45 @@
 //! `LocalKms`: the embedded KMS, as its administrator sees it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use envelope::kms::{self, KeyState, Kms, KmsError};
+use envelope::kms::{self, KeyState, Kms, KmsError, Protection};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::{Failure, not_picklable};
 
-/// A KMS in a folder, for one machine, tests and a first day. It protects nothing against who can read its folder.
+/// A KMS in a folder, for one machine, tests and a first day. It protects nothing against who can read its folder, unless
+/// `passphrase`, or `key_file` on another volume, covers its keys; then the same is to be given every time.
 ///
 /// A key is named by its id, its ARN or an alias. Any number of threads and processes may use one folder.
 #[pyclass(frozen, module = "tablecrypt")]
 #[derive(Debug)]
 pub(crate) struct LocalKms {
-    kms: kms::LocalKms,
+    kms: Arc<kms::LocalKms>,
     folder: PathBuf,
 }
 
 #[pymethods]
 impl LocalKms {
     /// The KMS in this folder, which is created if it is missing. That of Service.local(folder) is `folder/kms`.
+    ///
+    /// Raises Io; AccessDenied where this passphrase or file is not what covers the folder.
     #[new]
-    fn new(py: Python<'_>, folder: PathBuf) -> PyResult<Self> {
-        let kms = py.detach(|| kms::LocalKms::open(&folder)).map_err(|error| Failure::of_kms(error, &folder))?;
-        Ok(Self { kms, folder })
+    #[pyo3(signature = (folder, *, passphrase = None, key_file = None))]
+    fn new(py: Python<'_>, folder: PathBuf, passphrase: Option<String>, key_file: Option<PathBuf>) -> PyResult<Self> {
+        let protection = match (passphrase, key_file) {
+            (Some(_), Some(_)) => return Err(PyValueError::new_err("give a passphrase or a key file, not both")),
+            (Some(passphrase), None) => Some(Protection::passphrase(passphrase)),
+            (None, Some(path)) => Some(Protection::key_file(path)),
+            (None, None) => None,
+        };
+        let kms = py.detach(|| match &protection {
+            Some(protection) => kms::LocalKms::open_protected(&folder, protection),
+            None => kms::LocalKms::open(&folder),
+        });
+        Ok(Self { kms: Arc::new(kms.map_err(|error| Failure::of_kms(error, &folder))?), folder })
     }
 
     /// Makes a key.
@@ -75,6 +90,10 @@ impl LocalKms {
 }
 
 impl LocalKms {
+    pub(crate) fn kms(&self) -> Arc<dyn Kms> {
+        Arc::clone(&self.kms) as _
+    }
+
     /// Without the GIL: a call waits for the folder's lock and syncs its log.
     fn call<T: Send>(
         &self,
@@ -101,8 +120,25 @@ pub(crate) struct KeyMetadata {
 
 #[pymethods]
 impl KeyMetadata {
+    /// For a KMS in Python, which gives this.
+    #[new]
+    #[pyo3(signature = (arn, id, state = "Enabled", description = ""))]
+    fn new(arn: String, id: String, state: &str, description: &str) -> PyResult<Self> {
+        let state = STATES.iter().find(|(name, _)| *name == state);
+        let (state, _) =
+            state.ok_or_else(|| PyValueError::new_err("a state is Enabled, Disabled or PendingDeletion"))?;
+        Ok(Self { arn, id, state, description: description.to_owned() })
+    }
+
     fn __repr__(&self) -> String {
         format!("KeyMetadata(arn={:?}, state={:?})", self.arn, self.state)
+    }
+}
+
+impl KeyMetadata {
+    pub(crate) fn to_kms(&self) -> kms::KeyMetadata {
+        let state = STATES.iter().find(|(name, _)| *name == self.state).map_or(KeyState::Disabled, |(_, state)| *state);
+        kms::KeyMetadata { arn: self.arn.clone(), id: self.id.clone(), state, description: self.description.clone() }
     }
 }
 
@@ -116,3 +152,6 @@ impl From<kms::KeyMetadata> for KeyMetadata {
         Self { arn: key.arn, id: key.id, state, description: key.description }
     }
 }
+
+const STATES: [(&str, KeyState); 3] =
+    [("Enabled", KeyState::Enabled), ("Disabled", KeyState::Disabled), ("PendingDeletion", KeyState::PendingDeletion)];

@@ -1,20 +1,19 @@
 //! `Structure`: where records are sealed and opened.
 //!
 //! **Waiting without the GIL.** An operation whose keys are locked waits for the KMS, and a call that waits must not hold
-//! the GIL. But to release it for every operation costs a short one more than its own work once a second thread wants
-//! it, and takes from buffers.rs what makes a caller's own buffers safe to use. So [`Structure::wait_for_keys`] asks first
-//! whether the keys are there, and if not waits for them, without the GIL and without any buffer, by a batch of no items.
-//! What is left is an operation whose keys are wiped in the nanoseconds after it asked: it waits with the GIL, for the
-//! one KMS call that ends the wait and never needs the GIL. A KMS written in Python would; it takes a call of envelope's
-//! that gives up instead of waiting.
+//! the GIL: the KMS may be one in Python, which needs it. But to release it for every operation costs a short one more than its own
+//! work once a second thread wants it, and takes from buffers.rs what makes a caller's own buffers safe to use. So an operation
+//! takes the keys first, by envelope's `Structure::unlocked`, and then cannot wait. Where there are none, [`Structure::wait`]
+//! waits for them, without the GIL and without any slice.
 
-use envelope::{Item, OVERHEAD};
-use pyo3::exceptions::PyTypeError;
+use envelope::{OVERHEAD, Unlocked};
+use pyo3::exceptions::{PyBlockingIOError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use crate::buffers::{Input, Output, Text, new_bytes, new_bytes_many, write_into};
+use crate::buffers::{Input, Output, Text, new_bytes, new_bytes_many, write_into, write_many_into};
 use crate::errors::{Failure, not_picklable};
+use crate::waiting::Waiting;
 
 /// A base table or an index. Any number of threads may use it.
 ///
@@ -22,27 +21,51 @@ use crate::errors::{Failure, not_picklable};
 /// stored, and the record opens with the same context only. Records of another structure or table do not open here.
 ///
 /// Inputs are any objects with a C-contiguous buffer: bytes, bytearray, memoryview, arrays. While the keys are locked a
-/// call waits for the KMS, and raises AccessDenied, Closed, KeyDisabled, KeyNotFound, KeyPendingDeletion or
-/// KeyUnavailable.
+/// call waits for the KMS, and raises AccessDenied, Closed, KeyDisabled, KeyNotFound, KeyPendingDeletion, KeyUnavailable or
+/// Locked.
 #[pyclass(frozen, module = "tablecrypt")]
 #[derive(Debug)]
 pub(crate) struct Structure {
     structure: envelope::Structure,
     title: String,
+    waiting: Waiting,
+    /// Whether an operation without keys waits for the KMS, or raises.
+    waits: bool,
 }
 
 impl Structure {
-    pub(crate) const fn new(structure: envelope::Structure, title: String) -> Self {
-        Self { structure, title }
+    pub(crate) const fn new(structure: envelope::Structure, title: String, waiting: Waiting) -> Self {
+        Self { structure, title, waiting, waits: true }
     }
 
-    /// The module's documentation says what this is for.
+    /// The keys: the module's documentation says what this is for.
     #[inline]
-    fn wait_for_keys(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.structure.is_unlocked() {
-            py.detach(|| self.structure.open_many(&[])).map_err(Failure::from)?;
+    fn to_open(&self, py: Python<'_>) -> PyResult<Unlocked<'_>> {
+        match self.structure.unlocked() {
+            Some(unlocked) => Ok(unlocked),
+            None => self.wait(py, envelope::Structure::wait_to_open),
         }
-        Ok(())
+    }
+
+    /// The keys to seal with, which a table that drains has too.
+    #[inline]
+    fn to_seal(&self, py: Python<'_>) -> PyResult<Unlocked<'_>> {
+        match self.structure.unlocked() {
+            Some(unlocked) => Ok(unlocked),
+            None => self.wait(py, envelope::Structure::wait_to_seal),
+        }
+    }
+
+    #[cold]
+    fn wait<'a>(
+        &'a self,
+        py: Python<'_>,
+        wait: impl FnOnce(&'a envelope::Structure) -> envelope::Result<Unlocked<'a>> + Send,
+    ) -> PyResult<Unlocked<'a>> {
+        if !self.waits {
+            return Err(PyBlockingIOError::new_err("the keys are locked, and to get them would wait for the KMS"));
+        }
+        self.waiting.run(py, || wait(&self.structure))
     }
 }
 
@@ -52,9 +75,9 @@ impl Structure {
     ///
     /// Raises TooLong, NoRandom.
     fn seal<'py>(&self, py: Python<'py>, context: Input<'py>, text: Input<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        self.wait_for_keys(py)?;
+        let unlocked = self.to_seal(py)?;
         new_bytes(py, [&context, &text], sealed_length(text.len())?, |[context, text], out| {
-            self.structure.seal_into(context, text, out).map(drop)
+            unlocked.seal_into(context, text, out).map(drop)
         })
     }
 
@@ -62,9 +85,9 @@ impl Structure {
     ///
     /// Raises Truncated, Unauthentic, UnknownKey, UnknownVersion.
     fn open<'py>(&self, py: Python<'py>, context: Input<'py>, record: Input<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        self.wait_for_keys(py)?;
+        let unlocked = self.to_open(py)?;
         new_bytes(py, [&context, &record], opened_length(record.len()), |[context, record], out| {
-            self.structure.open_into(context, record, out).map(drop)
+            unlocked.open_into(context, record, out).map(drop)
         })
     }
 
@@ -72,10 +95,10 @@ impl Structure {
     ///
     /// Raises OutputTooShort, TooLong, NoRandom; Overlap if those bytes overlap an input.
     fn seal_into<'py>(&self, py: Python<'py>, context: Input<'py>, text: Input<'py>, out: Output) -> PyResult<usize> {
-        self.wait_for_keys(py)?;
+        let unlocked = self.to_seal(py)?;
         let length = sealed_length(text.len())?;
         let sealed = write_into(py, [&context], &text, &out, length, |[context], text, out| match text {
-            Text::Apart(text) => self.structure.seal_into(context, text, out),
+            Text::Apart(text) => unlocked.seal_into(context, text, out),
             Text::InPlace { .. } => Err(envelope::Error::Overlap),
         });
         Ok(sealed.flatten().map_err(Failure::from)?)
@@ -86,10 +109,10 @@ impl Structure {
     ///
     /// Raises as `open`, and OutputTooShort; Overlap if those bytes overlap an input.
     fn open_into<'py>(&self, py: Python<'py>, context: Input<'py>, record: Input<'py>, out: Output) -> PyResult<usize> {
-        self.wait_for_keys(py)?;
+        let unlocked = self.to_open(py)?;
         let length = opened_length(record.len());
         let opened = write_into(py, [&context], &record, &out, length, |[context], record, out| match record {
-            Text::Apart(record) => self.structure.open_into(context, record, out),
+            Text::Apart(record) => unlocked.open_into(context, record, out),
             Text::InPlace { .. } => Err(envelope::Error::Overlap),
         });
         Ok(opened.flatten().map_err(Failure::from)?)
@@ -99,11 +122,9 @@ impl Structure {
     ///
     /// Raises as `seal`; no record is given then.
     fn seal_many<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-        let items = pairs(items)?;
-        self.wait_for_keys(py)?;
-        // What the call fails with is the answer of each item as well.
-        let seal = |items: &mut [Item<'_>]| drop(self.structure.seal_many_into(items));
-        let (records, sealed) = new_bytes_many(py, &items, sealed_length, seal)?;
+        let items = tuples::<(Input<'py>, Input<'py>)>(items, PAIR)?;
+        let unlocked = self.to_seal(py)?;
+        let (records, sealed) = new_bytes_many(py, &items, sealed_length, |items| unlocked.seal_many_into(items))?;
         sealed.into_iter().try_for_each(|sealed| sealed.map(drop)).map_err(Failure::from)?;
         Ok(records)
     }
@@ -111,17 +132,55 @@ impl Structure {
     /// Opens many records: from an iterable of (context, record) a list of texts. For a record that does not open, the
     /// list has the exception in the text's place: an instance of TablecryptError, not raised.
     fn open_many<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let items = pairs(items)?;
-        self.wait_for_keys(py)?;
+        let items = tuples::<(Input<'py>, Input<'py>)>(items, PAIR)?;
+        let unlocked = self.to_open(py)?;
         let length = |record| Ok(opened_length(record));
-        // What the call fails with is the answer of each item as well.
-        let open = |items: &mut [Item<'_>]| drop(self.structure.open_many_into(items));
-        let (texts, opened) = new_bytes_many(py, &items, length, open)?;
+        let (texts, opened) = new_bytes_many(py, &items, length, |items| unlocked.open_many_into(items))?;
         let answers = texts.into_iter().zip(opened).map(|(text, opened)| match opened {
             Ok(_) => text.into_any(),
-            Err(error) => PyErr::from(Failure::from(error)).into_value(py).into_bound(py).into_any(),
+            Err(error) => refusal(py, error),
         });
         PyList::new(py, answers.collect::<Vec<_>>())
+    }
+
+    /// Seals many texts, each into the first bytes of its output: from an iterable of (context, text, out) a list of how many those
+    /// are. No output may overlap an input, or another output. Holds the GIL.
+    ///
+    /// Raises as `seal_into`: OutputTooShort and Overlap before anything is sealed.
+    fn seal_many_into<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Vec<usize>> {
+        let items = tuples::<(Input<'py>, Input<'py>, Output)>(items, TRIPLE)?;
+        let unlocked = self.to_seal(py)?;
+        let sealed = write_many_into(py, &items, sealed_length, |items| unlocked.seal_many_into(items))?;
+        Ok(sealed.into_iter().collect::<Result<_, _>>().map_err(Failure::from)?)
+    }
+
+    /// Opens many records, each into the first bytes of its output: from an iterable of (context, record, out) a list of how many
+    /// those are, or of the exception of a record that does not open, whose output is zeros then if it is Unauthentic. Holds the
+    /// GIL.
+    ///
+    /// Raises OutputTooShort and Overlap before anything is opened.
+    fn open_many_into<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let items = tuples::<(Input<'py>, Input<'py>, Output)>(items, TRIPLE)?;
+        let unlocked = self.to_open(py)?;
+        let length = |record| Ok(opened_length(record));
+        let opened = write_many_into(py, &items, length, |items| unlocked.open_many_into(items))?;
+        let answers = opened.into_iter().map(|opened| match opened {
+            Ok(length) => Ok(length.into_pyobject(py)?.into_any()),
+            Err(error) => Ok(refusal(py, error)),
+        });
+        PyList::new(py, answers.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// Whether an operation would find its keys now, without waiting for the KMS. The next moment may be another.
+    #[getter]
+    fn is_unlocked(&self) -> bool {
+        self.structure.is_unlocked()
+    }
+
+    /// The same structure, whose operations raise BlockingIOError where they would wait for the KMS: for an event loop.
+    fn never_waiting(&self) -> Self {
+        let (structure, title, waiting) = (self.structure.clone(), self.title.clone(), self.waiting.clone());
+        Self { structure, title, waiting, waits: false }
     }
 
     fn __reduce__(&self) -> PyResult<()> {
@@ -141,12 +200,23 @@ const fn opened_length(record: usize) -> usize {
     record.saturating_sub(OVERHEAD)
 }
 
-/// The items of a batch; all their types are checked before anything is sealed or opened.
-fn pairs<'py>(items: &Bound<'py, PyAny>) -> PyResult<Vec<(Input<'py>, Input<'py>)>> {
-    let pair = |item: PyResult<Bound<'py, PyAny>>| {
-        let item = item?;
-        let pair = item.cast::<PyTuple>().map_err(|_| PyTypeError::new_err("an item is a tuple of two buffers"))?;
-        pair.extract::<(Input<'py>, Input<'py>)>()
-    };
-    items.try_iter()?.map(pair).collect()
+/// The exception of an item, not raised.
+fn refusal(py: Python<'_>, error: envelope::Error) -> Bound<'_, PyAny> {
+    PyErr::from(Failure::from(error)).into_value(py).into_bound(py).into_any()
 }
+
+/// The items of a batch; all their types are checked before anything is sealed or opened.
+fn tuples<'py, T>(items: &Bound<'py, PyAny>, what: &'static str) -> PyResult<Vec<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    let tuple = |item: PyResult<Bound<'py, PyAny>>| {
+        let item = item?;
+        let tuple = item.cast::<PyTuple>().map_err(|_| PyTypeError::new_err(what))?;
+        tuple.extract::<T>()
+    };
+    items.try_iter()?.map(tuple).collect()
+}
+
+const PAIR: &str = "an item is a tuple of two buffers";
+const TRIPLE: &str = "an item is a tuple of three buffers";

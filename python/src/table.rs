@@ -9,6 +9,7 @@ use pyo3::types::PyTuple;
 
 use crate::errors::{Failure, not_picklable};
 use crate::structure::Structure;
+use crate::waiting::Waiting;
 
 /// An opened table.
 #[pyclass(frozen, module = "tablecrypt")]
@@ -16,16 +17,18 @@ use crate::structure::Structure;
 pub(crate) struct Table {
     table: envelope::Table,
     name: String,
+    waiting: Waiting,
 }
 
 impl Table {
-    pub(crate) const fn new(table: envelope::Table, name: String) -> Self {
-        Self { table, name }
+    pub(crate) const fn new(table: envelope::Table, name: String, waiting: Waiting) -> Self {
+        Self { table, name, waiting }
     }
 
-    fn structure(&self, name: &StructureName) -> PyResult<Structure> {
+    fn of_name(&self, name: &StructureName) -> PyResult<Structure> {
         let structure = self.table.structure(name).map_err(Failure::from)?;
-        Ok(Structure::new(structure, format!("{:?}, {:?}", self.name, name.to_string())))
+        let title = format!("{:?}, {:?}", self.name, name.to_string());
+        Ok(Structure::new(structure, title, self.waiting.clone()))
     }
 }
 
@@ -33,22 +36,44 @@ impl Table {
 impl Table {
     /// The base table.
     fn base(&self) -> PyResult<Structure> {
-        self.structure(&StructureName::Base)
+        self.of_name(&StructureName::Base)
     }
 
     /// The local secondary index of this name. Raises NoSuchStructure.
     fn local(&self, name: String) -> PyResult<Structure> {
-        self.structure(&StructureName::Local(name))
+        self.of_name(&StructureName::Local(name))
     }
 
     /// The global secondary index of this name. Raises NoSuchStructure.
     fn global_(&self, name: String) -> PyResult<Structure> {
-        self.structure(&StructureName::Global(name))
+        self.of_name(&StructureName::Global(name))
+    }
+
+    /// The structure of this name: "base", "local:NAME", "global:NAME". Raises NoSuchStructure.
+    fn structure(&self, name: &str) -> PyResult<Structure> {
+        self.of_name(&name.parse().map_err(Failure::from)?)
+    }
+
+    /// The names of its structures, the base table first, as this handle knows them.
+    #[getter]
+    fn structures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.table.structures().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     /// What the table says of itself, and whether its key can be had. Raises Io, KeyFileCorrupt, NoSuchTable.
     fn describe(&self, py: Python<'_>) -> PyResult<TableDescription> {
-        Ok(py.detach(|| self.table.describe()).map_err(Failure::from)?.into())
+        Ok(self.waiting.run(py, || self.table.describe())?.into())
+    }
+
+    /// Locks the table: its permission's keys are wiped now, and operations raise Locked until `unlock`. Under a shared scope
+    /// it is locked for all connections that share it; other connections go on.
+    fn lock(&self, py: Python<'_>) {
+        py.detach(|| self.table.lock());
+    }
+
+    /// Takes back `lock`. The next operation asks the KMS.
+    fn unlock(&self, py: Python<'_>) {
+        py.detach(|| self.table.unlock());
     }
 
     /// For how long the keys stay usable if the KMS does not answer again; None while they are locked.
@@ -76,12 +101,22 @@ pub(crate) struct TableDescription {
     table_id: String,
     /// When it was created, in UTC.
     created: SystemTime,
-    /// SSEDescription.Status: "ENABLED".
+    /// SSEDescription.Status: "ENABLED", or "UPDATING" while it moves to another KMS key.
     status: &'static str,
-    /// SSEDescription.KMSMasterKeyArn.
+    /// SSEDescription.SSEType: "KMS".
+    sse_type: String,
+    /// SSEDescription.KMSMasterKeyArn: the KMS key that is asked first.
     kms_key: String,
-    /// SSEDescription.InaccessibleEncryptionDateTime: since when the KMS says no; None while it does not.
+    /// The ARNs of the others, any of which opens the table too.
+    other_kms_keys: Names,
+    /// While the status is "UPDATING": the KMS key that the table moves to, as the mover named it.
+    switching_to: Option<String>,
+    /// SSEDescription.InaccessibleEncryptionDateTime: since when the KMS key is found inaccessible; None while it is not.
     inaccessible_since: Option<SystemTime>,
+    /// Since when the table goes on with old keys, by an outage grace; None while it does not.
+    grace_since: Option<SystemTime>,
+    /// Whether it was locked by hand.
+    locked: bool,
     /// Its structures, the base table first: "base", "local:NAME", "global:NAME".
     structures: Names,
 }
@@ -104,8 +139,13 @@ impl From<envelope::TableDescription> for TableDescription {
                 KeyStatus::Updating => "UPDATING",
                 _ => "UNKNOWN",
             },
+            sse_type: description.sse_type.to_string(),
             kms_key: description.kms_key,
+            other_kms_keys: Names(description.other_kms_keys),
+            switching_to: description.switching_to,
             inaccessible_since: description.inaccessible_since,
+            grace_since: description.grace_since,
+            locked: description.locked,
             structures: Names(description.structures.iter().map(ToString::to_string).collect()),
         }
     }

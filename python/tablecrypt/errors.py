@@ -1,6 +1,7 @@
 """What can go wrong, and who can put it right: one class a variant of the Rust library's error, of the same name.
 
-Those that the caller's arguments cause are ValueErrors too, and Io is an OSError.
+Those that the caller's arguments cause are ValueErrors too, and Io is an OSError. Where a KMS in Python or a boto3 client had a part
+in it, what that raised is the __cause__.
 """
 
 import contextlib
@@ -9,23 +10,34 @@ from datetime import datetime
 
 __all__ = [
     "AccessDenied",
+    "AlreadyUnderKmsKey",
     "Closed",
+    "GenerationInUse",
+    "Indispensable",
     "InvalidName",
     "InvalidRequest",
+    "InvalidSetting",
     "InvalidTag",
     "Io",
     "KeyDisabled",
+    "KeyFileBusy",
     "KeyFileCorrupt",
     "KeyNotFound",
     "KeyPendingDeletion",
     "KeyUnavailable",
+    "KmsFailed",
+    "Locked",
     "NoRandom",
+    "NoSuchKmsKey",
     "NoSuchStructure",
     "NoSuchTable",
+    "NotBuilt",
     "OutputTooShort",
     "Overlap",
+    "StructureExists",
     "TableExists",
     "TablecryptError",
+    "Throttled",
     "TooLong",
     "Truncated",
     "Unauthentic",
@@ -49,8 +61,27 @@ class AccessDenied(TablecryptError):
     """The KMS denies this caller the use of the key; whoever writes the key's policy decides."""
 
 
+class AlreadyUnderKmsKey(TablecryptError):
+    """The table is under this KMS key already, beside the one that was to be replaced; remove that one."""
+
+    key: str
+
+
 class Closed(TablecryptError):
     """The connection was closed; open another."""
+
+
+class GenerationInUse(TablecryptError):
+    """A generation of a data key seals, or may still seal in a process that has not seen the next one; retire it later."""
+
+    number: int
+    until: datetime | None
+
+
+class Indispensable(TablecryptError, ValueError):
+    """A table cannot be without its base table, or without any KMS key; name another, or delete the table."""
+
+    part: str
 
 
 class InvalidName(TablecryptError, ValueError):
@@ -61,6 +92,13 @@ class InvalidName(TablecryptError, ValueError):
 
 class InvalidRequest(TablecryptError, ValueError):
     """The KMS cannot do this with this key in its state, or with this argument."""
+
+
+class InvalidSetting(TablecryptError, ValueError):
+    """A setting of the service is out of its range; give one within it."""
+
+    setting: str
+    range: str
 
 
 class InvalidTag(TablecryptError):
@@ -77,6 +115,12 @@ class Io(TablecryptError, OSError):
 
 class KeyDisabled(TablecryptError):
     """The KMS key is disabled; its administrator enables it."""
+
+
+class KeyFileBusy(TablecryptError):
+    """Others changed the table's key file at the same time, again and again; nothing was done, try again."""
+
+    table: str
 
 
 class KeyFileCorrupt(TablecryptError):
@@ -99,8 +143,22 @@ class KeyUnavailable(TablecryptError):
     since: datetime
 
 
+class KmsFailed(KeyUnavailable):
+    """For a KMS in Python to raise: the service failed, and may work again."""
+
+
+class Locked(TablecryptError):
+    """The table, its connection or the service was locked by hand; unlock it where it was locked."""
+
+
 class NoRandom(TablecryptError):
     """The operating system gave no random bytes; whoever owns the machine repairs that."""
+
+
+class NoSuchKmsKey(TablecryptError):
+    """The table is not under this KMS key; name one that its description has."""
+
+    key: str
 
 
 class NoSuchStructure(TablecryptError):
@@ -115,6 +173,10 @@ class NoSuchTable(TablecryptError):
     table: str
 
 
+class NotBuilt(TablecryptError, NotImplementedError):
+    """This wheel was built without what was asked for; the message says what to do instead."""
+
+
 class OutputTooShort(TablecryptError, ValueError):
     """The output buffer is too short; give one of `needed` bytes."""
 
@@ -125,10 +187,20 @@ class Overlap(TablecryptError, ValueError):
     """The output overlaps an input; give a buffer of its own."""
 
 
+class StructureExists(TablecryptError):
+    """The table has a structure of this name already; open it or choose another name."""
+
+    name: str
+
+
 class TableExists(TablecryptError):
     """There is a table of this name already; open it or choose another name."""
 
     table: str
+
+
+class Throttled(KeyUnavailable):
+    """For a KMS in Python to raise: there are too many calls for now."""
 
 
 class TooLong(TablecryptError, ValueError, OverflowError):
@@ -156,7 +228,7 @@ class UnknownVersion(TablecryptError):
 
 
 class WrongContext(TablecryptError):
-    """The key file is of another table or subscriber: its root key was wrapped with another encryption context."""
+    """The key file is of another table or subscriber, by its encryption context; put each where it belongs."""
 
 
 def _invalid_tag(message: str) -> InvalidTag:
