@@ -7,7 +7,7 @@ import pytest
 
 import tablecrypt
 from tablecrypt import bench
-from tablecrypt.bench import aead, plot, targets, timing
+from tablecrypt.bench import aead, kms, plot, targets, timing
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def without(monkeypatch, *packages):
         return found(name, *rest)
 
     found = aead.import_module
-    for module in [aead, targets, plot]:
+    for module in [aead, kms, targets, plot]:
         monkeypatch.setattr(module, "import_module", refuse)
 
 
@@ -98,3 +98,31 @@ def test_a_plot_is_drawn_or_said_to_be_missing(monkeypatch, capsys, tmp_path):
     without(monkeypatch, "matplotlib")
     assert not plot.draw(speeds, tmp_path / "none.svg")
     assert "matplotlib is not installed" in capsys.readouterr().err and not (tmp_path / "none.svg").exists()
+
+
+def test_items_under_a_kms_cost_one_call_and_calls_are_counted_where_they_are_sent(monkeypatch, capsys):
+    without(monkeypatch, "nacl", "tink", "aws_encryption_sdk", "aws_cryptographic_material_providers")
+    before = dict(os.environ)
+    assert bench.main(["--quick", "--kms", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    ours, theirs = figures["kms"]
+    assert (ours["kms_calls"], ours["bytes_out"], ours["items"]) == ([1, 0], 1024 + tablecrypt.OVERHEAD, 1000)
+    assert (theirs["kms_calls"], theirs["bytes_out"]) == ([0, 0], 1024 + 12 + 16)
+    assert len(figures["kms_skipped"]) == 4 and dict(os.environ) == before
+    # The control: whoever asks for each item is counted for each.
+    with kms.moto() as moto:
+
+        def wrap(context, text):
+            moto.client.generate_random(NumberOfBytes=1)
+            return text
+
+        def unwrap(context, sealed):
+            moto.client.generate_random(NumberOfBytes=1)
+            moto.client.generate_random(NumberOfBytes=1)
+            return sealed
+
+        asking = kms.row("asking", kms.Items(wrap, unwrap), moto, 7, each=True)
+        assert asking["kms_calls"] == (7, 14)
+        with pytest.raises(RuntimeError, match="does not open what it sealed"):
+            kms.row("wrong", kms.Items(wrap, lambda context, sealed: b""), moto, 1, each=False)
+    assert "7 + 14 for 7 items" in kms.table([asking], {})
