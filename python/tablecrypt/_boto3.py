@@ -79,8 +79,7 @@ class Boto3Kms:
     def describe_key(self, key: str, /) -> KeyMetadata:
         client = self._process().client
         with answers():
-            answer = noted(client.describe_key(KeyId=self._place(client, key)))
-        return metadata(answer["KeyMetadata"])
+            return metadata(noted(client.describe_key(KeyId=self._place(client, key)))["KeyMetadata"])
 
     def generate_data_key(self, key: str, context: dict[str, str], /) -> tuple[str, bytes, bytes]:
         client = self._process().client
@@ -88,7 +87,7 @@ class Boto3Kms:
             answer = noted(
                 client.generate_data_key(KeyId=self._place(client, key), KeySpec="AES_256", EncryptionContext=context)
             )
-        return answer["KeyId"], answer.pop("Plaintext"), answer["CiphertextBlob"]
+            return answer["KeyId"], answer.pop("Plaintext"), answer["CiphertextBlob"]
 
     def decrypt(self, key: str, wrapped: bytes, context: dict[str, str], /) -> bytes:
         client = self._process().client
@@ -96,9 +95,10 @@ class Boto3Kms:
             answer = noted(
                 client.decrypt(KeyId=self._place(client, key), CiphertextBlob=wrapped, EncryptionContext=context)
             )
-        if is_key_arn(key) and not _same_key(key, answer["KeyId"]):
+            plaintext: bytes = answer.pop("Plaintext")
+            answered: str = answer["KeyId"]
+        if is_key_arn(key) and not _same_key(key, answered):
             raise errors.InvalidRequest("another KMS key than the one that was asked has answered")
-        plaintext: bytes = answer.pop("Plaintext")
         return plaintext
 
     def re_encrypt(self, key: str, wrapped: bytes, context: dict[str, str], to: str, /) -> tuple[str, bytes]:
@@ -113,7 +113,7 @@ class Boto3Kms:
                     DestinationEncryptionContext=context,
                 )
             )
-        return answer["KeyId"], answer["CiphertextBlob"]
+            return answer["KeyId"], answer["CiphertextBlob"]
 
     def _create(self, client: Any, alias: str, description: str) -> KeyMetadata:
         with answers():
@@ -193,6 +193,9 @@ def answers() -> Iterator[None]:
     """Sorts what botocore raises, once."""
     try:
         yield
+    except (KeyError, TypeError) as error:
+        # It has not what an answer has.
+        raise errors.KmsFailed(f"the answer is none of KMS's: {error!r}") from None
     except Exception as error:
         sorted_ = sort(error)
         if sorted_ is None:
