@@ -13,12 +13,12 @@
 use core::fmt;
 use std::sync::Arc;
 
-use arc_swap::Guard;
 use tablecrypt_os::fork_generation;
 
 use crate::cache::Permission;
 use crate::keys::Keys;
 use crate::metrics::Event;
+use crate::sync::Guard;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::{Error, Result};
 
@@ -58,41 +58,39 @@ impl Access {
         if self.generation.load(Ordering::Acquire) != fork_generation() {
             self.take_up()?;
         }
-        let mut snapshot = self.permission.snapshot();
-        if snapshot.is_none() {
-            drop(snapshot);
-            snapshot = Guard::from_inner(Some(self.ask(purpose)?));
-        }
-        self.permission.note_traffic();
         // `f` stands here once, so that it is inlined.
-        snapshot.as_ref().map_or(Err(Error::Closed), |keys| f(keys))
+        let keys = match self.permission.snapshot().load() {
+            Some(keys) => keys,
+            None => Guard::from(self.ask(purpose)?),
+        };
+        self.permission.note_traffic();
+        f(&keys)
     }
 
     /// The live keys, if there are some: waits for nothing.
     #[inline(always)]
-    pub(crate) fn keys_now(&self) -> Option<Guard<Option<Arc<Keys>>>> {
+    pub(crate) fn keys_now(&self) -> Option<Guard<'_, Keys>> {
         // As in `with_keys`; whoever is to be taken up first waits.
         if self.generation.load(Ordering::Acquire) != fork_generation() {
             return None;
         }
-        let snapshot = self.permission.snapshot();
-        snapshot.as_ref()?;
+        let keys = self.permission.snapshot().load()?;
         self.permission.note_traffic();
-        Some(snapshot)
+        Some(keys)
     }
 
     /// The keys, after waiting for them as `with_keys` does.
     #[cold]
-    pub(crate) fn wait(&self, purpose: Purpose) -> Result<Guard<Option<Arc<Keys>>>> {
+    pub(crate) fn wait(&self, purpose: Purpose) -> Result<Guard<'_, Keys>> {
         if self.generation.load(Ordering::Acquire) != fork_generation() {
             self.take_up()?;
         }
-        let mut snapshot = self.permission.snapshot();
-        if snapshot.is_none() {
-            snapshot = Guard::from_inner(Some(self.ask(purpose)?));
-        }
+        let keys = match self.permission.snapshot().load() {
+            Some(keys) => keys,
+            None => Guard::from(self.ask(purpose)?),
+        };
         self.permission.note_traffic();
-        Ok(snapshot)
+        Ok(keys)
     }
 
     #[cold]

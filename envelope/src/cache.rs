@@ -23,7 +23,6 @@ use std::panic::catch_unwind;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
-use arc_swap::Guard;
 use tablecrypt_os::{PerProcess, fork_generation};
 
 use crate::access::Access;
@@ -131,8 +130,8 @@ impl Permission {
 
     /// The live keys of this moment.
     #[inline]
-    pub(crate) fn snapshot(&self) -> Guard<Option<Arc<Keys>>> {
-        self.keys.load()
+    pub(crate) const fn snapshot(&self) -> &Swap<Keys> {
+        &self.keys
     }
 
     /// Tells the timer of the first operation since a refresh became due.
@@ -257,7 +256,7 @@ impl Permission {
 
     fn land(&self, state: &mut State, began: Duration, keys: &Arc<Keys>) {
         // Permissions that were cold may have come all at once; those that follow a refresh stay as far apart as they are.
-        let early = if self.keys.load().is_none() { self.service.timing.spread(began) } else { Duration::ZERO };
+        let early = if !self.keys.is_some() { self.service.timing.spread(began) } else { Duration::ZERO };
         (state.refreshed, state.due, state.cleared) = (began, self.service.timing.due(began) - early, false);
         (state.inaccessible_since, state.grace_since) = (None, None);
         self.service.found_accessible(&self.table);

@@ -299,7 +299,8 @@ impl DataKey {
             Some(text) => InOutBuf::new(text, body).map_err(|_| Error::OutputTooShort { needed: text.len() })?,
             None => InOutBuf::from(body),
         };
-        *tag = record::with_aad(self.number, context, |aad| cipher.seal_inout(rest, aad, text))?;
+        // Written where it stays: a Result<Tag> is moved in pieces, and its bytes wait for their own stores.
+        record::with_aad(self.number, context, |aad| cipher.seal_inout(rest, aad, text).map(|sealed| *tag = sealed))?;
         *head = record::head(self.number, prefix, rest);
         Ok(())
     }

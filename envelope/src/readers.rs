@@ -40,7 +40,7 @@ impl Derived {
 
 impl Default for Readers {
     fn default() -> Self {
-        Self { slots: [const { Swap::const_empty() }; READERS] }
+        Self { slots: [const { Swap::empty() }; READERS] }
     }
 }
 
@@ -55,14 +55,14 @@ impl Readers {
         open: impl FnOnce(&Aes256Gcm) -> Result<T>,
     ) -> Result<T> {
         let slot = self.slot(prefix);
-        if let Some(derived) = &*slot.load()
+        if let Some(derived) = slot.load()
             && derived.prefix == *prefix
         {
             return open(derived.cipher()?);
         }
         let derived = Derived::new(key, prefix)?;
         let opened = open(derived.cipher()?)?;
-        slot.store(Some(Arc::new(derived)));
+        slot.store_lazily(Some(Arc::new(derived)));
         Ok(opened)
     }
 
@@ -76,7 +76,7 @@ impl Readers {
 
     /// Keeps a key that opened something.
     pub(crate) fn keep(&self, derived: Arc<Derived>) {
-        self.slot(&derived.prefix).store(Some(derived));
+        self.slot(&derived.prefix).store_lazily(Some(derived));
     }
 
     /// Where the key of this prefix is kept. Prefixes are random: any of their bytes chooses a slot evenly.

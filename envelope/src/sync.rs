@@ -7,37 +7,70 @@ mod threads {
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::{thread, thread_local};
 
-    pub(crate) use arc_swap::ArcSwapOption as Swap;
+    pub(crate) use tablecrypt_os::{Guard, Swap};
 }
 
 #[cfg(shuttle)]
 mod threads {
+    use core::marker::PhantomData;
     use core::ops::Deref;
     use core::sync::atomic::{AtomicU8, Ordering};
 
-    use arc_swap::ArcSwapOption;
+    use std::sync::Arc;
+
+    use arc_swap::{ArcSwapOption, Guard as Shared};
     pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic};
     pub(crate) use shuttle::{thread, thread_local};
 
-    /// An [`ArcSwapOption`], at each use of which another thread may come first.
+    /// What a release has of tablecrypt-os, which has tests of its own; at each use of this one another thread may come
+    /// first.
     pub(crate) struct Swap<T>(ArcSwapOption<T>);
 
     impl<T> Swap<T> {
-        pub(crate) const fn const_empty() -> Self {
+        pub(crate) const fn empty() -> Self {
             Self(ArcSwapOption::const_empty())
         }
 
-        pub(crate) fn empty() -> Self {
-            Self(ArcSwapOption::empty())
+        pub(crate) fn load(&self) -> Option<Guard<'_, T>> {
+            let guard = self.reach().load();
+            guard.is_some().then_some(Guard(guard, PhantomData))
+        }
+
+        pub(crate) fn load_full(&self) -> Option<Arc<T>> {
+            self.reach().load_full()
+        }
+
+        pub(crate) fn is_some(&self) -> bool {
+            self.reach().load().is_some()
+        }
+
+        pub(crate) fn store(&self, value: Option<Arc<T>>) {
+            self.reach().store(value);
+        }
+
+        pub(crate) fn store_lazily(&self, value: Option<Arc<T>>) {
+            self.store(value);
+        }
+
+        fn reach(&self) -> &ArcSwapOption<T> {
+            atomic::AtomicBool::new(false).load(Ordering::Relaxed);
+            &self.0
         }
     }
 
-    impl<T> Deref for Swap<T> {
-        type Target = ArcSwapOption<T>;
+    pub(crate) struct Guard<'a, T>(Shared<Option<Arc<T>>>, PhantomData<&'a Swap<T>>);
 
-        fn deref(&self) -> &ArcSwapOption<T> {
-            atomic::AtomicBool::new(false).load(Ordering::Relaxed);
-            &self.0
+    impl<T> From<Arc<T>> for Guard<'_, T> {
+        fn from(value: Arc<T>) -> Self {
+            Self(Shared::from_inner(Some(value)), PhantomData)
+        }
+    }
+
+    impl<T> Deref for Guard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0.as_ref().expect("made of a value")
         }
     }
 

@@ -6,28 +6,26 @@
 //! [`Structure::is_unlocked`] and then call the structure would leave a moment between the two, in which a timer may wipe the keys.
 
 use core::fmt;
-use std::sync::Arc;
-
-use arc_swap::Guard;
 
 use crate::access::Purpose;
 use crate::batch::Item;
 use crate::keys::{Keys, StructureKeys};
 use crate::record::{self, OVERHEAD};
 use crate::structure::Structure;
+use crate::sync::Guard;
 use crate::{Error, Result};
 
 /// A structure whose keys are there: no operation of it waits. It keeps them alive when they are wiped for all others, so hold
 /// it for an operation and no longer.
 pub struct Unlocked<'a> {
     structure: &'a Structure,
-    keys: Guard<Option<Arc<Keys>>>,
+    keys: Guard<'a, Keys>,
     /// Keys to seal with may be those of a table that drains, which opens nothing.
     purpose: Purpose,
 }
 
 impl<'a> Unlocked<'a> {
-    pub(crate) const fn new(structure: &'a Structure, keys: Guard<Option<Arc<Keys>>>, purpose: Purpose) -> Self {
+    pub(crate) const fn new(structure: &'a Structure, keys: Guard<'a, Keys>, purpose: Purpose) -> Self {
         Self { structure, keys, purpose }
     }
 
@@ -80,7 +78,7 @@ impl<'a> Unlocked<'a> {
 
     #[inline(always)]
     fn keys(&self) -> Result<&StructureKeys> {
-        let keys = self.keys.as_ref().and_then(|keys| keys.structure(self.structure.id));
+        let keys = self.keys.structure(self.structure.id);
         keys.ok_or_else(|| Error::NoSuchStructure { name: self.structure.id.to_string() })
     }
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! fork_generation   a number that a forked child does not share with its parent           fork.rs
 //! PerProcess        a value that a child has anew, whatever its parent's threads were at   per_process.rs
+//! Swap              a value that many read and few replace, without a locked instruction     swap.rs
+//!   hazard          which values threads read at this moment                               hazard.rs
 //! SetOnce           a value that is set once, and never waited for                         set_once.rs
 //! KeyBox            a key in memory that is locked, not dumped and not a child's           key_box.rs
 //!   slab            slots of that memory, shared by all keys of the process                slab.rs
@@ -13,6 +15,8 @@
 
 #[allow(unsafe_code, reason = "docs/decisions/0002: one page of memory, mapped and advised once")]
 mod fork;
+#[allow(unsafe_code, reason = "docs/decisions/0027: records of threads that are never freed, and one system call")]
+mod hazard;
 #[allow(unsafe_code, reason = "docs/decisions/0010: a value behind a pointer into a slab")]
 mod key_box;
 #[allow(unsafe_code, reason = "docs/decisions/0010: mmap, mlock, madvise and memfd_secret")]
@@ -23,6 +27,8 @@ mod per_process;
 mod set_once;
 #[allow(unsafe_code, reason = "docs/decisions/0010: slots of mapped pages, taken and given back without a lock")]
 mod slab;
+#[allow(unsafe_code, reason = "docs/decisions/0027: a pointer that threads read while others replace it")]
+mod swap;
 
 pub use fork::fork_generation;
 pub use key_box::KeyBox;
@@ -30,6 +36,7 @@ pub use mapping::MemoryKind;
 pub use per_process::PerProcess;
 pub use set_once::SetOnce;
 pub use slab::{KeyMemory, KeyMemoryUse, key_memory};
+pub use swap::{Guard, Swap};
 
 use core::mem::MaybeUninit;
 

@@ -24,7 +24,7 @@ impl Permission {
     /// Other keys of its table in the place of those that live, if any do. It ends when it would have.
     pub(crate) fn renew(&self, keys: &Arc<Keys>) {
         let _state = self.state();
-        if self.keys.load().is_some() {
+        if self.keys.is_some() {
             self.keys.store(Some(Arc::clone(keys)));
         }
     }
@@ -52,14 +52,14 @@ impl Permission {
 
     fn due(&self, state: &mut State, now: Duration) -> Due {
         let (deadline, end) = self.ends(state);
-        if now >= end && self.keys.load().is_some() {
+        if now >= end && self.keys.is_some() {
             self.keys.store(None);
             event!(info, table = %self.service.names.of(&self.table), "the permission has run out; the table's keys are wiped");
             if state.failure.is_some() {
                 self.found_inaccessible(state, self.service.clock.date());
             }
         }
-        let is_locked = self.keys.load().is_none();
+        let is_locked = !self.keys.is_some();
         if is_locked && (state.failure.is_none() || self.is_locked() || self.holders.load(Ordering::Relaxed) == 0) {
             // The next operation asks.
             return Due::default();
@@ -112,7 +112,7 @@ impl Permission {
     pub(crate) fn stale_for(&self, now: Duration) -> Option<Duration> {
         let due = self.state().due;
         let stale = if self.active.load(Ordering::Relaxed) { now.saturating_sub(due) } else { Duration::ZERO };
-        self.keys.load().is_some().then_some(stale)
+        self.keys.is_some().then_some(stale)
     }
 
     pub(crate) fn permitted_for(&self) -> Option<Duration> {
@@ -120,6 +120,6 @@ impl Permission {
         let timing = &self.service.timing;
         let grace = if state.grace_since.is_some() { timing.grace } else { Duration::ZERO };
         let end = timing.deadline(state.refreshed).saturating_add(grace);
-        self.keys.load().is_some().then(|| end.saturating_sub(self.service.clock.now()))
+        self.keys.is_some().then(|| end.saturating_sub(self.service.clock.now()))
     }
 }

@@ -30,7 +30,7 @@ impl Permission {
         if !may_pass {
             self.refuse(state, &error);
         }
-        let is_locked = self.keys.load().is_none();
+        let is_locked = !self.keys.is_some();
         if is_locked {
             self.found_inaccessible(state, date);
         }
@@ -47,7 +47,8 @@ impl Permission {
 
     /// Locks; what had keys until now may drain, if it was the KMS that refused them.
     fn refuse(&self, state: &mut State, error: &Error) {
-        let refused = self.keys.swap(None);
+        let refused = self.keys.load_full();
+        self.keys.store(None);
         let is_definite =
             matches!(error, Error::AccessDenied | Error::KeyDisabled | Error::KeyNotFound | Error::KeyPendingDeletion);
         if !is_definite {
