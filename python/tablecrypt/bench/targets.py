@@ -64,7 +64,7 @@ def item(base: tablecrypt.Structure, quick: bool) -> Row:
 
 
 def allocations(base: tablecrypt.Structure) -> list[Row]:
-    """What each `*_into` takes of Python's memory: its peak over many calls, which may not grow with the message."""
+    """What each `*_into` takes of Python's memory: the peak of ten calls. test_allocation.py counts what is taken of the heap."""
     size = 1 << 20
     text, out, back = os.urandom(size), bytearray(size + tablecrypt.OVERHEAD), bytearray(size)
     record = base.seal(AAD, text)
