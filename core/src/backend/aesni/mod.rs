@@ -154,13 +154,7 @@ fn crypt_long<const SEAL: bool>(
 /// is told to: another for opening, with the hash in its rounds, took 17 kB more and was no faster.
 #[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn fly(
-    seal: bool,
-    key: &Schedule,
-    powers: (&[__m128i], &[__m128i]),
-    start: &Start,
-    text: InOutBuf<'_, '_, u8>,
-) -> Tag {
+fn fly(seal: bool, key: &Schedule, powers: (&[__m128i], &[__m128i]), start: &Start, text: InOutBuf<'_, '_, u8>) -> Tag {
     match text.len().div_ceil(16) {
         0 => flight::<1>(seal, key, powers, start, text),
         1 => flight::<2>(seal, key, powers, start, text),

@@ -5,34 +5,24 @@
 use super::*;
 
 /// The end of a message, and its tag: up to 2N - 1 blocks of text, of which 2N - 3 are whole, and E(J0).
-///
-/// AFTER: `before` is the step before, whose ciphertext is hashed during the rounds.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
+pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize>(
     key: &Schedule,
     powers: &Powers<P>,
     start: &Start,
-    before: &[u8; 32 * STEP],
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     let end = End::<N>::of(&text);
     let mut state = counters(key, start);
-    let mut waiting = start.waiting;
     if !SEAL && N > 2 {
         return end.open(key, powers, start, state, text);
     }
-    if AFTER {
-        let hash = rounds_after(key, powers, before, &mut state, start.waiting);
-        waiting = _mm256_inserti128_si256(_mm256_setzero_si256(), hash, 1);
-    } else {
-        unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, key.rounds[R]); });
-    }
-    let start = &Start { waiting, ..*start };
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, key.rounds[R]); });
     if SEAL && N > 3 {
-        return end.seal::<P, AFTER>(key, powers, start, state, text);
+        return end.seal(key, powers, start, state, text);
     }
-    end.finish::<SEAL, P, AFTER>(key, powers, start, state, PairSum::zero(), text)
+    end.finish::<SEAL, P>(key, powers, start, state, PairSum::zero(), text)
 }
 
 /// Vector 0: J0, and the counter of block 0; then two blocks a vector; after the first AES key.
@@ -138,10 +128,10 @@ impl<const N: usize> End<N> {
         to_bytes(tag)
     }
 
-    /// The last AES round of a flight of more than three vectors, its text, and the tag; AFTER as with [`Self::finish`].
+    /// The last AES round of a flight of more than three vectors, its text, and the tag.
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-    pub(super) fn seal<const P: usize, const AFTER: bool>(
+    pub(super) fn seal<const P: usize>(
         self,
         key: &Schedule,
         powers: &Powers<P>,
@@ -174,12 +164,9 @@ impl<const N: usize> End<N> {
     }
 
     /// The last AES round, the text, and the tag. `sum` has what [`Self::hash_whole`] added, for open.
-    ///
-    /// AFTER only says who calls: an instance with one caller is inlined, and with two the vectors pass through
-    /// memory, 8 ns of a message of 64 bytes.
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-    pub(super) fn finish<const SEAL: bool, const P: usize, const AFTER: bool>(
+    pub(super) fn finish<const SEAL: bool, const P: usize>(
         self,
         key: &Schedule,
         powers: &Powers<P>,

@@ -98,8 +98,6 @@ macro_rules! hash_first {
     };
 }
 
-pub(super) use hash_first;
-
 /// The reduction of both lanes: the middle is added to the others; then twice `fold`; then the lanes' sum, in xmm10.
 macro_rules! join {
     () => {

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
-use super::steps::{CONSTANTS, fold, hash, hash_first, join, products, sum};
+use super::steps::{CONSTANTS, fold, hash, join, products, sum};
 use super::*;
 
 /// One AES round of a flight's vectors: ymm0 to ymm7, and ymm14.
@@ -22,47 +22,6 @@ macro_rules! aes {
             "vbroadcasti128 ymm11, [{rounds} + 16 * ", $round, "]",
             $("\n vaesenc ymm", $state, ", ymm", $state, ", ymm11",)*
         )
-    };
-}
-
-/// An arm for each number of vectors, with the registers that they are in: the step before is hashed, and reduced.
-macro_rules! after {
-    (($key:ident, $powers:ident, $before:ident, $state:ident, $hash:ident, $order:ident)
-        $($count:tt: $($i:literal $register:tt)*;)*) => {
-        match N {
-            $(
-                // SAFETY: it reads the key, powers and constants of one step, and the step before, each through a reference
-                // to as much or more, writes no memory, and names all registers that it changes.
-                $count => unsafe {
-                    asm!(
-                        aes!(1, $count), hash_first!(),
-                        aes!(2, $count), hash!(1),
-                        aes!(3, $count), hash!(2),
-                        aes!(4, $count), hash!(3),
-                        aes!(5, $count), hash!(4),
-                        aes!(6, $count), hash!(5),
-                        aes!(7, $count), hash!(6),
-                        aes!(8, $count), hash!(7),
-                        aes!(9, $count), join!(),
-                        aes!(10, $count), fold!(),
-                        aes!(11, $count), fold!(),
-                        aes!(12, $count), sum!(),
-                        aes!(13, $count),
-                        rounds = in(reg) $key.rounds.as_ptr(),
-                        plain = in(reg) $powers.plain[P - 2 * STEP..].as_ptr(),
-                        folded = in(reg) $powers.folded[P - 2 * STEP..].as_ptr(),
-                        constants = in(reg) &raw const CONSTANTS,
-                        hashed = in(reg) $before.as_ptr(),
-                        $(inout($register) $state[$i],)*
-                        inout("ymm10") $hash,
-                        out("ymm8") _, out("ymm9") _, out("ymm11") _, out("ymm12") _, out("ymm13") _,
-                        in("ymm15") $order,
-                        options(nostack, readonly),
-                    );
-                },
-            )*
-            _ => unreachable!("a flight has one to nine vectors"),
-        }
     };
 }
 
@@ -131,32 +90,6 @@ macro_rules! sealed {
             _ => unreachable!("shorter flights are left to the compiler"),
         }
     };
-}
-
-/// Rounds 1 to 13 of N vectors, and the hash of `before`, with `hash` added to its first block.
-#[inline]
-#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn rounds_after<const N: usize, const P: usize>(
-    key: &Schedule,
-    powers: &Powers<P>,
-    before: &[u8; 32 * STEP],
-    state: &mut [__m256i; N],
-    mut hash: __m256i,
-) -> __m128i {
-    let order = reverse_order();
-    after! {
-        (key, powers, before, state, hash, order)
-        1: 0 "ymm0";
-        2: 0 "ymm0" 1 "ymm1";
-        3: 0 "ymm0" 1 "ymm1" 2 "ymm2";
-        4: 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3";
-        5: 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4";
-        6: 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5";
-        7: 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5" 6 "ymm6";
-        8: 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5" 6 "ymm6" 7 "ymm7";
-        9: 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4" 5 "ymm5" 6 "ymm6" 7 "ymm7" 8 "ymm14";
-    }
-    _mm256_castsi256_si128(hash)
 }
 
 /// Rounds 1 to 13 of N vectors, and the hash of their ciphertext: `first` is vector 0 as it is hashed, `whole` those between
