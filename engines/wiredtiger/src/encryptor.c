@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "extension.h"
 #include "keyid.h"
 #include "messages.h"
@@ -28,12 +29,16 @@ struct keyed {
 
 static const uint8_t context[] = "wiredtiger";
 
+/* Milliseconds. */
+enum { LOOK = 10 };
+
 static int encrypt(WT_ENCRYPTOR *, WT_SESSION *, uint8_t *, size_t, uint8_t *, size_t, size_t *);
 static int decrypt(WT_ENCRYPTOR *, WT_SESSION *, uint8_t *, size_t, uint8_t *, size_t, size_t *);
 static int sizing(WT_ENCRYPTOR *, WT_SESSION *, size_t *);
 static int customize(WT_ENCRYPTOR *, WT_SESSION *, WT_CONFIG_ARG *, WT_ENCRYPTOR **);
 static int terminate(WT_ENCRYPTOR *, WT_SESSION *);
 static int terminate_base(WT_ENCRYPTOR *, WT_SESSION *);
+static void look(struct keyed *keyed, WT_SESSION *session);
 static int probe_seal(struct keyed *keyed, WT_SESSION *session);
 static tablecrypt_status probe_open(const struct keyed *keyed);
 static void keyed_free(struct keyed *keyed);
@@ -57,8 +62,7 @@ static int encrypt(WT_ENCRYPTOR *encryptor, WT_SESSION *session, uint8_t *text, 
         if ((error = patience_wait(&patience, keyed->extension, keyed->table, keyed->keyid, session, "written", status)) != 0)
             return error;
     }
-    /* A table that drains still seals: that it drains must be said all the same. */
-    patience_news(keyed->extension, keyed->table, session, probe_open(keyed));
+    look(keyed, session);
     return 0;
 }
 
@@ -144,6 +148,16 @@ static int terminate_base(WT_ENCRYPTOR *encryptor, WT_SESSION *session) {
     (void)session;
     extension_let_go((struct extension *)encryptor);
     return 0;
+}
+
+/* A table that drains still seals: that it drains must be said all the same, soon. */
+static void look(struct keyed *keyed, WT_SESSION *session) {
+    uint64_t now = clock_coarse();
+
+    if (now - atomic_load_explicit(&keyed->table->looked, memory_order_relaxed) < LOOK)
+        return;
+    atomic_store_explicit(&keyed->table->looked, now, memory_order_relaxed);
+    patience_news(keyed->extension, keyed->table, session, probe_open(keyed));
 }
 
 static int probe_seal(struct keyed *keyed, WT_SESSION *session) {

@@ -77,6 +77,7 @@ struct table *extension_table(struct extension *extension, const char *name) {
         (void)strncpy(table->name, name, sizeof table->name - 1);
         atomic_init(&table->said, DONE);
         atomic_init(&table->since, 0);
+        atomic_init(&table->looked, 0);
         table->next = extension->tables;
         extension->tables = table;
     }

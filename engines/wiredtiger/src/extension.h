@@ -21,6 +21,8 @@ struct table {
     /* What was last said of its key, an enum meaning: DONE, LATE or REFUSED; and when that began. */
     atomic_int said;
     atomic_uint_fast64_t since;
+    /* When it was last looked whether its keys are there. */
+    atomic_uint_fast64_t looked;
     char name[256];
 };
 

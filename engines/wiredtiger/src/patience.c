@@ -14,16 +14,19 @@ static int forged(struct extension *extension, const char *keyid, WT_SESSION *se
 int patience_wait(struct patience *patience, struct extension *extension, struct table *table, const char *keyid,
                   WT_SESSION *session, const char *what, tablecrypt_status status) {
     enum meaning meaning = meaning_of(status);
-    uint64_t now = clock_now(), limit, since;
+    uint64_t now, limit, since;
 
     if (meaning != LATE && meaning != REFUSED)
         return forged(extension, keyid, session, what, status);
     if (patience->began == 0)
-        patience->began = now;
+        patience->began = clock_now();
     patience_news(extension, table, session, status);
+    now = clock_now();
     /* A drain is as long as the envelope's: since the no. */
     limit = meaning == LATE ? extension->config.give_up : extension->config.drain;
     since = meaning == LATE ? patience->began : atomic_load(&table->since);
+    if (now < since) /* another thread has just heard the no again */
+        since = now;
     if (now - since >= limit) {
         say(extension->api, session,
             "%s: a page or log record cannot be %s, and this gives up after %" PRIu64 " ms: %s. WiredTiger will call it "
