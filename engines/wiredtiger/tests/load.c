@@ -17,7 +17,10 @@ static int write_row(struct load *load, WT_CURSOR *cursor, int writer);
 static int read_row(struct load *load, WT_CURSOR *cursor, unsigned *seed);
 
 void load_start(struct load *load, struct home *home, const char *table) {
-    *load = (struct load){.home = home, .table = table};
+    load->home = home;
+    load->table = table;
+    atomic_store(&load->stopped, false);
+    atomic_store(&load->error, 0);
     for (int i = 0; i < WRITERS + READERS + 1; ++i) {
         struct place *place = malloc(sizeof *place);
 

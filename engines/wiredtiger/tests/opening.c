@@ -8,8 +8,11 @@
 
 #include <tablecrypt.h>
 
+#include "blocks.h"
 #include "check.h"
 #include "home.h"
+#include "kms.h"
+#include "tablecrypt_wiredtiger.h"
 
 enum { ROWS = 2000 };
 
@@ -176,6 +179,69 @@ static void a_keyid_names_a_table_or_an_index(void) {
     CHECK_ERROR(0, home_close(&home));
 }
 
+/* An index that WiredTiger itself keeps, with a keyid of its own: its file names it, and holds nothing in clear. */
+static void an_index_of_wiredtigers_has_its_own_key(void) {
+    struct home home;
+    struct block block;
+    WT_CURSOR *cursor;
+    const char *found = "";
+    char path[4096], row[32];
+    uint8_t *bytes;
+    size_t length;
+    int pages = 0;
+
+    make_table();
+    CHECK_ERROR(0, home_open(&home, "home", encrypted("")));
+    CHECK_ERROR(0, home.session->create(home.session, "table:flights",
+                                        "key_format=S,value_format=SS,columns=(key,tail,rest),"
+                                        "encryption=(name=tablecrypt,keyid=\"flights/base\")"));
+    CHECK_ERROR(0, home.session->create(home.session, "index:flights:tail",
+                                        "columns=(tail),encryption=(name=tablecrypt,keyid=\"flights/gsi:by-tail\")"));
+    CHECK_ERROR(0, home.session->open_cursor(home.session, "table:flights", NULL, NULL, &cursor));
+    for (int i = 0; i < ROWS && failed == 0; ++i) {
+        (void)snprintf(row, sizeof row, "N%05d", i);
+        cursor->set_key(cursor, row + 1);
+        cursor->set_value(cursor, row, "rest");
+        CHECK_ERROR(0, cursor->insert(cursor));
+    }
+    CHECK_ERROR(0, home_close(&home));
+    CHECK_ERROR(0, home_open(&home, "home", encrypted("create=false")));
+    CHECK_ERROR(0, home.session->open_cursor(home.session, "index:flights:tail(key)", NULL, NULL, &cursor));
+    cursor->set_key(cursor, "N00123");
+    CHECK_ERROR(0, cursor->search(cursor));
+    CHECK_ERROR(0, cursor->get_value(cursor, &found));
+    CHECK(strcmp(found, "00123") == 0);
+    CHECK_ERROR(0, home_close(&home));
+    (void)snprintf(path, sizeof path, "%s/home/flights_tail.wti", folder);
+    if ((bytes = file_read(path, &length)) == NULL)
+        abort();
+    CHECK(memmem(bytes, length, "keyid=\"flights/gsi:by-tail\"", 27) != NULL);
+    for (size_t at = 512; block_next(bytes, length, at, &block); at = block_end(&block))
+        if (block.type != PAGE_BLOCK_MANAGER) {
+            CHECK(block.encrypted);
+            ++pages;
+        }
+    CHECK(pages >= 2);
+    free(bytes);
+}
+
+static void a_service_that_nobody_named_is_refused(void) {
+    struct home home;
+
+    CHECK_ERROR(EINVAL, home_open(&home, "home", kms_encrypted("")));
+    CHECK(home_said(&home, "no service has the name tests") >= 0);
+    CHECK_ERROR(EINVAL, tablecrypt_wiredtiger_service(NULL, NULL));
+    CHECK_ERROR(EINVAL, tablecrypt_wiredtiger_service("", NULL));
+    kms_start(60 * 1000, 60 * 1000, 0);
+    CHECK_ERROR(0, home_open(&home, "home", kms_encrypted("")));
+    CHECK_ERROR(0, tablecrypt_wiredtiger_service("tests", NULL));
+    /* What is open goes on. */
+    CHECK_ERROR(0, home_create(&home, "base", "flights/base"));
+    CHECK_ERROR(0, home_write(&home, "base", 0, 10));
+    CHECK_ERROR(0, home_close(&home));
+    CHECK_ERROR(EINVAL, home_open(&home, "home", kms_encrypted("")));
+}
+
 static void a_secretkey_is_not_taken(void) {
     struct home home;
     char config[9000];
@@ -195,6 +261,8 @@ const struct test opening_tests[] = {
     {"a setting that is misspelled or out of its range is refused", a_setting_that_is_wrong_is_refused},
     {"the environment sets what the config leaves", the_environment_sets_what_the_config_leaves},
     {"a keyid names a table or an index of it, and nothing else", a_keyid_names_a_table_or_an_index},
+    {"an index of WiredTiger's own has its keyid's key", an_index_of_wiredtigers_has_its_own_key},
+    {"a service that nobody named is refused", a_service_that_nobody_named_is_refused},
     {"a secretkey is not taken", a_secretkey_is_not_taken},
     {0},
 };

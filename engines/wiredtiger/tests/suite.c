@@ -8,13 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <wiredtiger.h>
-
 #include "check.h"
-
-int failed;
-const char *extension;
-const char *folder;
 
 static bool run(const struct test *test, const char *below, int number);
 
@@ -60,12 +54,4 @@ static bool run(const struct test *test, const char *below, int number) {
     if (WIFSIGNALED(status))
         printf("    ended by signal %d\n", WTERMSIG(status));
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-void check_error(int expected, int found, const char *call, const char *file, int line) {
-    if (expected == found)
-        return;
-    ++failed;
-    printf("    %s:%d: %s\n        gave %d (%s), not %d (%s)\n", file, line, call, found, wiredtiger_strerror(found), expected,
-           wiredtiger_strerror(expected));
 }
