@@ -2,12 +2,13 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick wheel install header fmt lint docs soak fuzz mutants setup clean
+.PHONY: run test bench bench-quick bench-engines wheel install header fmt lint docs soak fuzz mutants setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
 bench:   ; @admin/bench
 bench-quick: ; @admin/bench-quick
+bench-engines: ; @admin/bench-engines
 wheel:   ; @admin/wheel
 install: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' admin/install
 header:  ; @admin/header
