@@ -9,7 +9,7 @@ test:    ; @admin/test
 bench:   ; @admin/bench
 bench-quick: ; @admin/bench-quick
 bench-engines: ; @admin/bench-engines
-wheel:   ; @admin/wheel
+wheel:   ; @admin/wheel $(ARGS)
 install: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' admin/install
 header:  ; @admin/header
 fmt:     ; @admin/fmt
