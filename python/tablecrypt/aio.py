@@ -18,27 +18,53 @@ without the GIL if its buffers are bytes. Whoever stops waiting for a call does 
 from __future__ import annotations
 
 from asyncio import to_thread
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack, final
 
 import tablecrypt
-from tablecrypt import Generation, Metrics, Rewrapping, TableDescription, TablecryptError
+from tablecrypt import (
+    AuditLog,
+    Generation,
+    Metrics,
+    Rewrapping,
+    RotationPolicy,
+    TableDescription,
+    TablecryptError,
+)
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
+    from tablecrypt._tablecrypt import _AnyKms, _Seconds
+
 __all__ = ["Connection", "Service", "Structure", "Table"]
+
+
+class _Settings(TypedDict, total=False):
+    """Those of tablecrypt.Service."""
+
+    subscriber: str
+    default_key: str
+    require_default_key: bool
+    refresh: tuple[_Seconds, _Seconds]
+    jitter: _Seconds
+    outage_grace: _Seconds
+    drain: _Seconds
+    scope: Literal["connection", "principal", "process"]
+    principals: Callable[[str], _AnyKms]
+    rotate_after: RotationPolicy
+    audit: str | PathLike[str] | AuditLog
 
 
 @final
 class Service:
     """As tablecrypt.Service, with the same arguments. `service` is the plain one."""
 
-    def __init__(self, kms: Any, tables: str | PathLike[str], **settings: Any) -> None:
+    def __init__(self, kms: _AnyKms, tables: str | PathLike[str], **settings: Unpack[_Settings]) -> None:
         self.service = tablecrypt.Service(kms, tables, **settings)
 
     @classmethod

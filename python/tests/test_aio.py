@@ -190,3 +190,5 @@ def test_the_faces_have_the_same_words():
                 parameters = [list(inspect.signature(what).parameters.values())[1:] for what in (ours, theirs)]
                 names = [[(one.name, one.kind) for one in some] for some in parameters]
                 assert names[0] == names[1], (face, name)
+    settings = set(inspect.signature(tablecrypt.Service).parameters) - {"kms", "tables"}
+    assert set(aio._Settings.__annotations__) == settings

@@ -14,6 +14,7 @@ import tablecrypt
 
 SAMPLE = '''
 import tablecrypt
+import tablecrypt.aio
 from datetime import datetime, timedelta
 
 service: tablecrypt.Service = tablecrypt.Service.local("demo")
@@ -33,6 +34,38 @@ try:
     tablecrypt.LocalKms("demo/kms").schedule_key_deletion("key", days=7)
 except tablecrypt.KeyUnavailable as error:
     since: datetime = error.since
+class Mine:
+    def ensure_key(self, alias: str, description: str, /) -> tablecrypt.KeyMetadata:
+        return tablecrypt.KeyMetadata("arn", "id")
+
+    def describe_key(self, key: str, /) -> tablecrypt.KeyMetadata:
+        return tablecrypt.KeyMetadata("arn", "id")
+
+    def generate_data_key(self, key: str, context: dict[str, str], /) -> tuple[str, bytearray, bytes]:
+        return "arn", bytearray(32), b""
+
+    def decrypt(self, key: str, wrapped: bytes, context: dict[str, str], /) -> bytes:
+        return bytes(32)
+
+    def re_encrypt(self, key: str, wrapped: bytes, context: dict[str, str], to: str, /) -> tuple[str, bytes]:
+        return to, wrapped
+
+mine = tablecrypt.Service(Mine(), "tables", refresh=(300, timedelta(seconds=30)), scope="process", audit="audit")
+routes = tablecrypt.Routes(Mine(), {"arn:aws:": tablecrypt.AwsKms(region="eu-west-1", tags={"a": "b"})})
+of_each = tablecrypt.Service(routes, "tables", principals=lambda name: Mine(), rotate_after=tablecrypt.RotationPolicy(age=7))
+for moved in mine.rewrap_all("alias/new", from_="alias/old").values():
+    where: str = moved.to if isinstance(moved, tablecrypt.Rewrapping) else str(moved)
+calls: int = sum(one.calls for one in mine.metrics().kms)
+
+async def work() -> bytes:
+    service = tablecrypt.aio.Service(Mine(), "tables", drain=60)
+    async with service.connect() as connection:
+        base = (await connection.open_table("t")).base()
+        return await base.seal(b"k", b"text")
+
+tablecrypt.Service(7, "tables")  # type: ignore[arg-type]
+tablecrypt.Service(Mine(), "tables", scope="everybody")  # type: ignore[arg-type]
+tablecrypt.aio.Service(Mine(), "tables", drain="soon")  # type: ignore[arg-type]
 table.base().seal("text", b"")  # type: ignore[arg-type]
 service.create_table(7)  # type: ignore[arg-type]
 '''
