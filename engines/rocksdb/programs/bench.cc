@@ -1,0 +1,242 @@
+// Plain RocksDB, ours, and RocksDB's own CTR example, side by side: bench FOLDER [keys [rounds [page...]]].
+//
+// Each round runs each of them once, in turn, so that what else the machine does meets all alike; what counts is the
+// least time of all rounds. No compression, no WAL sync, data in the page cache. Point reads and scans are run with
+// RocksDB's default block cache (8 MB) and with one that holds nearly nothing (64 KiB). Every value read is compared.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/env_encryption.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+
+#include "tablecrypt_rocksdb.h"
+
+namespace {
+
+void need(bool holds, const std::string &what) {
+    if (holds) return;
+    std::cerr << "bench: " << what << "\n";
+    std::exit(1);
+}
+
+void need(const rocksdb::Status &status, const char *what) { need(status.ok(), std::string(what) + ": " + status.ToString()); }
+
+std::string key_of(unsigned number) {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016u", number);
+    return text;
+}
+
+// 100 bytes, as db_bench has them.
+std::string value_of(unsigned number) {
+    std::string value(100, 'v');
+    std::mt19937 random(number);
+    for (auto &each : value) each = static_cast<char>(random());
+    return value;
+}
+
+struct contender {
+    std::string name;
+    std::unique_ptr<rocksdb::Env> env;
+    std::string path;
+    bool aligned;  // block_align
+    std::map<std::string, double> least;  // seconds, by job
+};
+
+std::unique_ptr<rocksdb::Env> sealed(const std::string &folder, std::size_t page) {
+    auto service = tablecrypt::service::open_local(folder + "/keys");
+    need(bool(service), "no service");
+    (void)service->create_table({"bench"});
+    auto table = service->connect()->open_table("bench");
+    need(bool(table), "no table");
+    tablecrypt_rocksdb::settings settings;
+    settings.page = page;
+    std::shared_ptr<rocksdb::FileSystem> files;
+    need(tablecrypt_rocksdb::open_file_system(std::move(*table), settings, &files), "file system");
+    return rocksdb::NewCompositeEnv(files);
+}
+
+// RocksDB's own example: CTR over ROT13, which is not authenticated, and no cipher.
+std::unique_ptr<rocksdb::Env> example() {
+    std::shared_ptr<rocksdb::EncryptionProvider> provider;
+    need(rocksdb::EncryptionProvider::CreateFromString(rocksdb::ConfigOptions(), "CTR://test", &provider), "CTR");
+    return std::unique_ptr<rocksdb::Env>(rocksdb::NewEncryptedEnv(rocksdb::Env::Default(), provider));
+}
+
+class run {
+public:
+    run(contender &who, unsigned keys, std::size_t cache) : who_(who), keys_(keys) {
+        options_.env = who.env.get();
+        options_.create_if_missing = true;
+        options_.compression = rocksdb::kNoCompression;
+        rocksdb::BlockBasedTableOptions table;
+        table.block_cache = rocksdb::NewLRUCache(cache, 0);
+        table.block_align = who.aligned;
+        table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+        options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    }
+
+    void load() {
+        std::filesystem::remove_all(who_.path);
+        open();
+        std::vector<unsigned> order(keys_);
+        for (unsigned i = 0; i < keys_; i++) order[i] = i;
+        std::shuffle(order.begin(), order.end(), std::mt19937(1));
+        timed("load", [&] {
+            for (const auto number : order) need(db_->Put({}, key_of(number), values()[number]), "put");
+            need(db_->Flush({}), "flush");
+        });
+        need(db_->CompactRange({}, nullptr, nullptr), "compaction");
+        db_.reset();
+    }
+
+    void point_reads(const std::string &name, unsigned count) {
+        open();
+        std::mt19937 random(2);
+        std::string value;
+        timed(name, [&] {
+            for (unsigned i = 0; i < count; i++) {
+                const auto number = random() % keys_;
+                need(db_->Get({}, key_of(number), &value), "get");
+                need(value == values()[number], "another value than was put");
+            }
+        });
+    }
+
+    void scan(const std::string &name, unsigned times) {
+        open();
+        timed(name, [&] {
+            for (unsigned i = 0; i < times; i++) {
+                const std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator({}));
+                unsigned number = 0;
+                for (rows->SeekToFirst(); rows->Valid(); rows->Next()) number += rows->value() == values()[number];
+                need(number == keys_, "a scan that is short");
+            }
+        });
+    }
+
+    // Nine reads to a write.
+    void mixed(const std::string &name, unsigned count) {
+        open();
+        std::mt19937 random(3);
+        std::string value;
+        timed(name, [&] {
+            for (unsigned i = 0; i < count; i++) {
+                const auto number = random() % keys_;
+                if (i % 10 == 0) {
+                    need(db_->Put({}, key_of(number), values()[number]), "put");
+                } else {
+                    need(db_->Get({}, key_of(number), &value), "get");
+                    need(value == values()[number], "another value than was put");
+                }
+            }
+        });
+    }
+
+private:
+    void open() {
+        rocksdb::DB *opened = nullptr;
+        need(rocksdb::DB::Open(options_, who_.path, &opened), "open");
+        db_.reset(opened);
+    }
+
+    template <class Job>
+    void timed(const std::string &name, Job job) {
+        const auto begin = std::chrono::steady_clock::now();
+        job();
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+        auto &least = who_.least[name];
+        if (least == 0 || took.count() < least) least = took.count();
+    }
+
+    // Made once: to make them is no part of what is timed.
+    const std::vector<std::string> &values() {
+        static std::vector<std::string> made;
+        while (made.size() < keys_) made.push_back(value_of(static_cast<unsigned>(made.size())));
+        return made;
+    }
+
+    contender &who_;
+    unsigned keys_;
+    rocksdb::Options options_;
+    std::unique_ptr<rocksdb::DB> db_;
+};
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    need(argc >= 2, "bench FOLDER [keys [rounds [page...]]]");
+    const std::string folder = argv[1];
+    const auto number = [&](int index, unsigned otherwise) {
+        return argc > index ? static_cast<unsigned>(std::strtoul(argv[index], nullptr, 10)) : otherwise;
+    };
+    const auto keys = number(2, 200000), rounds = number(3, 5);
+    std::vector<unsigned> pages;
+    for (int i = 4; i < argc; i++) pages.push_back(number(i, 0));
+    if (pages.empty()) pages.push_back(4096);
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+
+    std::vector<contender> all;
+    all.push_back({"plain", rocksdb::NewCompositeEnv(rocksdb::FileSystem::Default()), folder + "/plain", false, {}});
+    for (const auto page : pages) {
+        const auto name = "tablecrypt " + std::to_string(page);
+        all.push_back({name, sealed(folder, page), folder + "/" + std::to_string(page), page == 4144, {}});
+    }
+    all.push_back({"CTR example", example(), folder + "/example", false, {}});
+    all.push_back({"plain, block_align", rocksdb::NewCompositeEnv(rocksdb::FileSystem::Default()), folder + "/aligned", true, {}});
+
+    const std::size_t none = 64 * 1024, usual = 8 * 1024 * 1024;
+    for (unsigned round = 0; round < rounds; round++) {
+        for (std::size_t i = 0; i < all.size(); i++) {
+            auto &who = all[(i + round) % all.size()];
+            run(who, keys, usual).load();
+        }
+        const auto each = [&](auto job) {
+            for (std::size_t i = 0; i < all.size(); i++) job(all[(i + round) % all.size()]);
+        };
+        each([&](contender &who) { run(who, keys, usual).point_reads("point reads, 8 MB cache", keys); });
+        each([&](contender &who) { run(who, keys, none).point_reads("point reads, no cache", keys); });
+        each([&](contender &who) { run(who, keys, usual).scan("scan, 8 MB cache", 5); });
+        each([&](contender &who) { run(who, keys, none).scan("scan, no cache", 5); });
+        each([&](contender &who) { run(who, keys, usual).mixed("mixed, 8 MB cache", keys); });
+    }
+
+    std::printf("%u keys of 16 bytes with values of 100, least time of %u rounds; %% of plain's throughput\n", keys, rounds);
+    std::printf("%-26s %10s", "", "plain");
+    for (std::size_t i = 1; i < all.size(); i++) std::printf(" %18s", all[i].name.c_str());
+    std::printf("\n");
+    for (const auto &[job, least] : all[0].least) {
+        std::printf("%-26s %8.0f/s", job.c_str(), keys * (job.rfind("scan", 0) == 0 ? 5.0 : 1.0) / least);
+        for (std::size_t i = 1; i < all.size(); i++) std::printf(" %16.1f %%", 100 * least / all[i].least[job]);
+        std::printf("\n");
+    }
+    for (const auto &who : all) {
+        const auto size = [&] {
+            std::uintmax_t bytes = 0;
+            for (const auto &entry : std::filesystem::directory_iterator(who.path)) {
+                if (entry.path().extension() == ".sst") bytes += entry.file_size();
+            }
+            return bytes;
+        };
+        std::printf("%s: %.2f MB of SST files\n", who.name.c_str(), static_cast<double>(size()) / 1e6);
+    }
+    std::filesystem::remove_all(folder);
+    return 0;
+}
