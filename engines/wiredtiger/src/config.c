@@ -23,6 +23,7 @@ static const struct setting {
     {"service", TEXT, offsetof(struct config, service)},
     {"key", TEXT, offsetof(struct config, key)},
     {"create", SWITCH, offsetof(struct config, create)},
+    {"indexes", TEXT, offsetof(struct config, indexes)},
     {"refresh", TIME, offsetof(struct config, refresh)},
     {"within", TIME, offsetof(struct config, within)},
     {"outage_grace", TIME, offsetof(struct config, outage_grace)},
@@ -68,6 +69,7 @@ void config_free(struct config *config) {
     free(config->key_files);
     free(config->service);
     free(config->key);
+    free(config->indexes);
     *config = (struct config){0};
 }
 
@@ -171,9 +173,30 @@ static bool is(const char *word, const char *text, size_t length) {
     return strlen(word) == length && memcmp(word, text, length) == 0;
 }
 
+/* A list as WiredTiger's configuration has it, or the same without brackets and quotes. */
+int config_index(const struct config *config, size_t number, struct keyid *keyid) {
+    static const char between[] = "[]\", ";
+
+    for (const char *place = config->indexes; place != NULL; --number) {
+        size_t length;
+
+        place += strspn(place, between);
+        if (*place == '\0')
+            break;
+        length = strcspn(place, between);
+        if (number == 0)
+            return keyid_parse(keyid, place, length) && strcmp(keyid->structure, "base") != 0 ? 1 : -1;
+        place += length;
+    }
+    return 0;
+}
+
 /* What must be there, and what does not go together. */
 static int check(const struct config *config, WT_EXTENSION_API *api) {
     const char *wrong = NULL;
+    struct keyid keyid;
+    size_t number = 0;
+    int found;
 
     if (config->kms == NULL)
         wrong = "kms is not set: say kms=local,folder=... or kms=program,service=...";
@@ -191,6 +214,10 @@ static int check(const struct config *config, WT_EXTENSION_API *api) {
         wrong = "kms is local or program";
     if (wrong == NULL && (config->refresh == 0 || config->within == 0))
         wrong = "refresh and within are at least 1ms";
+    while ((found = config_index(config, number, &keyid)) > 0)
+        ++number;
+    if (wrong == NULL && (found < 0 || number > MOST_INDEXES))
+        wrong = "indexes=[...] names keyids of indexes, 64 at most: \"TABLE/lsi:NAME\" or \"TABLE/gsi:NAME\", in quotes";
     if (wrong == NULL)
         return 0;
     say(api, NULL, "%s", wrong);

@@ -166,22 +166,45 @@ static tablecrypt_status open_table(struct opening *opening, tablecrypt_table **
     return tablecrypt_connection_open_table(opening->extension->connection, opening->names.table, table);
 }
 
-/* With the one structure that is asked for: the others come when they are. */
+/* With the indexes that the settings name, and the one that is asked for. */
 static tablecrypt_status create_table(struct opening *opening) {
-    const char *name = strchr(opening->names.structure, ':');
-    bool local = strncmp(opening->names.structure, "local:", 6) == 0;
+    const struct extension *extension = opening->extension;
+    struct keyid *indexes = calloc(MOST_INDEXES + 1, sizeof *indexes);
+    const char *locals[MOST_INDEXES + 1], *globals[MOST_INDEXES + 1];
+    size_t local_count = 0, global_count = 0;
+    tablecrypt_status status;
 
-    name = name == NULL ? NULL : name + 1;
-    return tablecrypt_service_create_table(opening->extension->service, opening->names.table, &name,
-                                           name != NULL && local, &name, name != NULL && !local,
-                                           opening->extension->config.key);
+    if (indexes == NULL)
+        return TABLECRYPT_IO;
+    indexes[0] = opening->names;
+    for (size_t i = 0; i <= MOST_INDEXES; ++i) {
+        struct keyid *index = &indexes[i];
+        const char *name;
+
+        if (i > 0 && config_index(&extension->config, i - 1, index) == 0)
+            break;
+        name = strchr(index->structure, ':');
+        if (name == NULL || strcmp(index->table, opening->names.table) != 0 ||
+            (i > 0 && strcmp(index->structure, opening->names.structure) == 0))
+            continue;
+        if (strncmp(index->structure, "local:", 6) == 0)
+            locals[local_count++] = name + 1;
+        else
+            globals[global_count++] = name + 1;
+    }
+    status = tablecrypt_service_create_table(extension->service, opening->names.table, locals, local_count, globals,
+                                             global_count, extension->config.key);
+    free(indexes);
+    return status;
 }
 
 static void explain(struct opening *opening, WT_SESSION *session, const char *keyid) {
     WT_EXTENSION_API *api = opening->extension->api;
     const char *missing = "";
 
-    if (opening->status == TABLECRYPT_NO_SUCH_TABLE || opening->status == TABLECRYPT_NO_SUCH_STRUCTURE)
+    if (opening->status == TABLECRYPT_NO_SUCH_TABLE)
         missing = ". If it is new, create=true makes it; if it is not, its key file is missing: restore it";
+    else if (opening->status == TABLECRYPT_NO_SUCH_STRUCTURE)
+        missing = ". Name it in indexes=[...] when the table is created; to a table that is there it is added by Tablecrypt's own calls";
     say(api, session, "%s: %s (%s)%s", keyid, tablecrypt_status_message(opening->status), opening->details, missing);
 }
