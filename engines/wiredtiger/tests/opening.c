@@ -113,7 +113,7 @@ static void a_disabled_key_opens_nothing_and_nothing_panics(void) {
 static void a_setting_that_is_wrong_is_refused(void) {
     static const char *const wrong[] = {
         "refesh=300s", "refresh=300x", "refresh=-1", "refresh=0", "drain=2000h", "give_up=", "kms=aws", "create=yes",
-        "service=mine", "kms=program,service=mine,folder=x", "kms=program", "within=1.5s",
+        "service=mine", "indexes=[\"flights\"]", "indexes=[by-tail]", "kms=program,service=mine,folder=x", "kms=program", "within=1.5s",
     };
     struct home home;
     char config[9000];
@@ -176,6 +176,21 @@ static void a_keyid_names_a_table_or_an_index(void) {
         if (failed > 0)
             printf("    at \"%s\"\n", wrong[i]);
     }
+    CHECK_ERROR(0, home_close(&home));
+}
+
+static void a_table_is_created_with_the_indexes_of_the_settings(void) {
+    struct home home;
+
+    CHECK_ERROR(0, home_open(&home, "home", encrypted("indexes=[\"flights/lsi:by-delay\",\"flights/gsi:by-tail\",\"x/lsi:a\"]")));
+    CHECK_ERROR(0, home_create(&home, "base", "flights/base"));
+    CHECK_ERROR(0, home_create(&home, "tail", "flights/gsi:by-tail"));
+    CHECK_ERROR(0, home_create(&home, "delay", "flights/lsi:by-delay"));
+    CHECK_ERROR(ENOKEY, home_create(&home, "other", "flights/gsi:other"));
+    CHECK(home_said(&home, "Name it in indexes=[...]") >= 0);
+    /* One that is asked for first needs no setting. */
+    CHECK_ERROR(0, home_create(&home, "first", "others/gsi:first"));
+    CHECK_ERROR(0, home_write(&home, "first", 0, 10));
     CHECK_ERROR(0, home_close(&home));
 }
 
@@ -261,6 +276,7 @@ const struct test opening_tests[] = {
     {"a setting that is misspelled or out of its range is refused", a_setting_that_is_wrong_is_refused},
     {"the environment sets what the config leaves", the_environment_sets_what_the_config_leaves},
     {"a keyid names a table or an index of it, and nothing else", a_keyid_names_a_table_or_an_index},
+    {"a table is created with the indexes that the settings name", a_table_is_created_with_the_indexes_of_the_settings},
     {"an index of WiredTiger's own has its keyid's key", an_index_of_wiredtigers_has_its_own_key},
     {"a service that nobody named is refused", a_service_that_nobody_named_is_refused},
     {"a secretkey is not taken", a_secretkey_is_not_taken},
