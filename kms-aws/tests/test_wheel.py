@@ -151,7 +151,8 @@ def test_a_refresh_that_is_refused_locks_a_warm_table_and_one_that_fails_does_no
     def outcomes():
         return {calls.outcome for calls in service.metrics().kms if calls.call == "Decrypt"}
 
-    fault("internal operation=Decrypt")
+    # Which neither client tries again.
+    fault("garbage operation=Decrypt")
     while "Internal" not in outcomes():
         base.seal(b"k", b"text")
     assert base.is_unlocked
