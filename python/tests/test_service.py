@@ -1,7 +1,9 @@
 """Service over a KMS of the caller's choice: its settings, rotation, locks, and what it tells."""
 
+import random
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -342,6 +344,43 @@ def test_outputs_of_a_batch_that_overlap_are_refused_untouched(flights):
     # The control: neighbours are apart, and an input may lie behind what is written.
     base.seal_many_into([(b"1", view[whole * 2 : whole * 2 + 10], view[:]), (b"2", text, view[whole : 2 * whole])])
     assert memory != before
+
+
+def test_outputs_of_a_batch_are_refused_just_where_one_overlaps(flights):
+    base, chance = flights.open_table("flights").base(), random.Random(7)
+    memory = bytearray(2000)
+    view = memoryview(memory)
+    done = [0, 0]
+
+    def overlap(a, b):
+        return a[0] < a[1] and b[0] < b[1] and a[0] < b[1] and b[0] < a[1]
+
+    for _ in range(5000):
+        items, inputs, outs = [], [], []
+        for _ in range(chance.randint(1, 5)):
+            places = []
+            for _ in range(2):
+                start = chance.randrange(1800)
+                places.append((start, start + chance.randrange(40)))
+            start = chance.randrange(1800)
+            length = places[1][1] - places[1][0] + OVERHEAD
+            # Behind what is written there may be more.
+            items.append(tuple(view[a:b] for a, b in [*places, (start, start + length + chance.randrange(50))]))
+            inputs.extend(places)
+            outs.append((start, start + length))
+        collide = any(overlap(a, b) for a, b in combinations(outs, 2)) or any(overlap(a, b) for a in outs for b in inputs)
+        before = bytes(memory)
+        if collide:
+            with pytest.raises(tablecrypt.Overlap):
+                base.seal_many_into(items)
+            assert memory == before
+        else:
+            given = [(bytes(context), bytes(text)) for context, text, _ in items]
+            lengths = base.seal_many_into(items)
+            for (context, text), (_, _, out), length in zip(given, items, lengths, strict=True):
+                assert base.open(context, out[:length]) == text
+        done[collide] += 1
+    assert min(done) > 500
 
 
 def test_what_never_waits_raises_where_it_would(flights):
