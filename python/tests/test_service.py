@@ -355,7 +355,7 @@ def test_outputs_of_a_batch_are_refused_just_where_one_overlaps(flights):
     def overlap(a, b):
         return a[0] < a[1] and b[0] < b[1] and a[0] < b[1] and b[0] < a[1]
 
-    for _ in range(5000):
+    for _ in range(2000):
         items, inputs, outs = [], [], []
         for _ in range(chance.randint(1, 5)):
             places = []
@@ -380,7 +380,7 @@ def test_outputs_of_a_batch_are_refused_just_where_one_overlaps(flights):
             for (context, text), (_, _, out), length in zip(given, items, lengths, strict=True):
                 assert base.open(context, out[:length]) == text
         done[collide] += 1
-    assert min(done) > 500
+    assert min(done) > 200
 
 
 def test_what_never_waits_raises_where_it_would(flights):
