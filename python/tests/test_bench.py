@@ -14,6 +14,7 @@ from tablecrypt.bench import aead, kms, plot, targets, timing
 def short(monkeypatch):
     monkeypatch.setattr(timing, "BATCH", 1e-6)
     monkeypatch.setattr(timing, "QUICK_ROUNDS", 2)
+    monkeypatch.setattr(timing, "ROUNDS", 2)
 
 
 def without(monkeypatch, *packages):
@@ -69,11 +70,11 @@ def test_a_target_that_is_missed_is_said(monkeypatch):
         monkeypatch.setattr(
             targets, "time_calls", lambda calls, quick: dict.fromkeys(calls, ours) | {"theirs": theirs}, raising=True
         )
-        rows = targets.measure(quick=True)
+        rows = targets.measure()
         assert rows[0]["reached"] is reached and ("NOT REACHED" in targets.table(rows[:1])) is not reached
         assert rows[0]["measured"].startswith("100 ns against")
     monkeypatch.setattr(targets, "time_calls", lambda calls, quick: dict.fromkeys(calls, 451e-9))
-    assert targets.measure(quick=True)[2]["reached"] is False
+    assert targets.measure()[2]["reached"] is False
 
 
 def test_memory_that_a_call_takes_is_seen(table):
