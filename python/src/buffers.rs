@@ -22,12 +22,13 @@
 #![allow(unsafe_code)] // CONTRIBUTING.md: buffers of Python objects
 
 use core::cell::RefCell;
+use core::ffi::c_char;
 use core::fmt;
 use core::ops::Range;
 use core::{ptr, slice};
 
 use envelope::Item;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
@@ -173,15 +174,24 @@ thread_local! {
 /// As many as the inputs and outputs of a call; those of a batch come and go.
 const SPARES: usize = 8;
 
+/// The last index of an array of several dimensions varies first.
+const C_ORDER: c_char = b'C' as c_char;
+
 impl Buffer {
-    /// Asked for as `PyBUF_SIMPLE`: bytes in C order, or else the exporter raises BufferError.
+    /// Asked for with shape and strides, and looked at here: asked for without, numpy refuses gaps as a ValueError.
     fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         // No thread-local any more: the thread ends.
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
         let mut view = spare.unwrap_or_else(|| Box::new(ffi::Py_buffer::new()));
         // SAFETY: the object lives, the GIL is held, and the view is there to be written.
-        let status = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, ffi::PyBUF_SIMPLE) };
-        if status == 0 { Ok(Self(Some(view))) } else { Err(PyErr::fetch(object.py())) }
+        let status = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, ffi::PyBUF_FULL_RO) };
+        if status != 0 {
+            return Err(PyErr::fetch(object.py()));
+        }
+        // SAFETY: it was filled, for the status says so.
+        let contiguous = unsafe { ffi::PyBuffer_IsContiguous(&raw const *view, C_ORDER) } != 0;
+        let buffer = Self(Some(view));
+        if contiguous { Ok(buffer) } else { Err(PyBufferError::new_err("the buffer is not C-contiguous")) }
     }
 
     fn start(&self) -> *mut u8 {
@@ -206,11 +216,8 @@ impl fmt::Debug for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(mut view) = self.0.take() else { return };
-        // What has a buffer runs with the GIL; this asks a thread-local for it.
-        Python::attach(|_| {
-            // SAFETY: `of` got it, into this very view, and it is released here only.
-            unsafe { ffi::PyBuffer_Release(&raw mut *view) }
-        });
+        // SAFETY: `of` got it, into this very view, and it is released here only; with the GIL, which `attach` has already.
+        Python::attach(|_| unsafe { ffi::PyBuffer_Release(&raw mut *view) });
         // Where the thread ends the view goes with it.
         let _ = SPARE.try_with(|spare| {
             let mut spare = spare.borrow_mut();
