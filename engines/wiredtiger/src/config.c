@@ -40,7 +40,7 @@ extern char **environ;
 
 static int from_environment(struct config *config, WT_EXTENSION_API *api);
 static int from_argument(struct config *config, WT_EXTENSION_API *api, WT_CONFIG_ARG *argument);
-static int set(struct config *config, WT_EXTENSION_API *api, const struct setting *setting, const char *value, size_t length);
+static int set(struct config *config, const struct setting *setting, const char *value, size_t length);
 static bool parse_time(const char *value, size_t length, uint64_t *time);
 static bool is(const char *word, const char *text, size_t length);
 static int check(const struct config *config, WT_EXTENSION_API *api);
@@ -89,7 +89,7 @@ static int from_environment(struct config *config, WT_EXTENSION_API *api) {
             name[i] = letters[place - capitals];
         for (size_t i = 0; i < SETTINGS; ++i)
             if (strcmp(settings[i].name, name) == 0 && strlen(name) == (size_t)(value - rest))
-                error = set(config, api, &settings[i], value + 1, strlen(value + 1));
+                error = set(config, &settings[i], value + 1, strlen(value + 1));
         if (error == EINVAL)
             say(api, NULL, "%.*s is no setting of this extension, or has a value that it cannot have",
                 (int)(value - *variable), *variable);
@@ -110,7 +110,7 @@ static int from_argument(struct config *config, WT_EXTENSION_API *api, WT_CONFIG
         error = EINVAL;
         for (size_t i = 0; i < SETTINGS; ++i)
             if (is(settings[i].name, name.str, name.len))
-                error = set(config, api, &settings[i], value.str, value.len);
+                error = set(config, &settings[i], value.str, value.len);
         if (error == EINVAL)
             say(api, NULL, "config=(%.*s=...) is no setting of this extension, or has a value that it cannot have",
                 (int)name.len, name.str);
@@ -121,10 +121,13 @@ static int from_argument(struct config *config, WT_EXTENSION_API *api, WT_CONFIG
     return error == WT_NOTFOUND ? 0 : error;
 }
 
-static int set(struct config *config, WT_EXTENSION_API *api, const struct setting *setting, const char *value, size_t length) {
+static int set(struct config *config, const struct setting *setting, const char *value, size_t length) {
+    static const size_t of_service[] = {offsetof(struct config, refresh), offsetof(struct config, within),
+                                        offsetof(struct config, outage_grace)};
     void *place = (char *)config + setting->place;
 
-    (void)api;
+    for (size_t i = 0; i < sizeof of_service / sizeof of_service[0]; ++i)
+        config->is_for_local |= setting->place == of_service[i];
     switch (setting->kind) {
     case TEXT: {
         char *text = strndup(value, length);
@@ -208,8 +211,8 @@ static int check(const struct config *config, WT_EXTENSION_API *api) {
     } else if (strcmp(config->kms, "program") == 0) {
         if (config->service == NULL)
             wrong = "kms=program needs service=..., the name that the program gave to its service";
-        else if (config->folder != NULL || config->key_files != NULL)
-            wrong = "folder=... and key_files=... are for kms=local: with kms=program the service has its own";
+        else if (config->folder != NULL || config->key_files != NULL || config->is_for_local)
+            wrong = "folder, key_files, refresh, within and outage_grace are for kms=local: with kms=program the service has its own";
     } else
         wrong = "kms is local or program";
     if (wrong == NULL && (config->refresh == 0 || config->within == 0))

@@ -25,6 +25,7 @@ struct config {
     uint64_t refresh, within, outage_grace, drain; /* as tablecrypt_settings_... say */
     uint64_t open_within;                          /* how long opening may wait for the KMS */
     uint64_t give_up;                              /* how long a page waits for a key that is late */
+    bool is_for_local; /* whether one of those was set that kms=program has in its service */
 };
 
 /* Takes the values that nothing sets, then the environment's, then those of `argument`. Answers an errno, and has said why. */

@@ -248,6 +248,8 @@ static void a_service_that_nobody_named_is_refused(void) {
     CHECK_ERROR(EINVAL, tablecrypt_wiredtiger_service(NULL, NULL));
     CHECK_ERROR(EINVAL, tablecrypt_wiredtiger_service("", NULL));
     kms_start(60 * 1000, 60 * 1000, 0);
+    /* What would not be heeded is not taken. */
+    CHECK_ERROR(EINVAL, home_open(&home, "home", kms_encrypted("outage_grace=1h")));
     CHECK_ERROR(0, home_open(&home, "home", kms_encrypted("")));
     CHECK_ERROR(0, tablecrypt_wiredtiger_service("tests", NULL));
     /* What is open goes on. */
