@@ -2,7 +2,7 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick bench-engines wheel install header fmt lint docs soak fuzz mutants setup clean
+.PHONY: run test bench bench-quick bench-engines wheel sdist install header fmt lint docs soak fuzz mutants setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
@@ -10,6 +10,7 @@ bench:   ; @admin/bench
 bench-quick: ; @admin/bench-quick
 bench-engines: ; @admin/bench-engines
 wheel:   ; @admin/wheel $(ARGS)
+sdist:   ; @admin/sdist
 install: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' admin/install
 header:  ; @admin/header
 fmt:     ; @admin/fmt
