@@ -11,6 +11,7 @@
 
 use core::fmt;
 
+use aead::inout::InOutBuf;
 use zeroize::Zeroize;
 
 use crate::backend::Expanded;
@@ -117,6 +118,24 @@ impl Xaes256Gcm {
     pub fn open_in_place(&self, nonce: &XNonce, aad: &[u8], text: &mut [u8], tag: &Tag) -> Result<(), Error> {
         let (prefix, rest) = split(nonce);
         self.derive(prefix).open_in_place(rest, aad, text, tag)
+    }
+
+    /// Seals from one buffer to another, or in place, and gives the tag.
+    ///
+    /// # Errors
+    /// As [`Aes256Gcm::seal_inout`].
+    pub fn seal_inout(&self, nonce: &XNonce, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Result<Tag, Error> {
+        let (prefix, rest) = split(nonce);
+        self.derive(prefix).seal_inout(rest, aad, text)
+    }
+
+    /// Opens from one buffer to another, or in place, if `tag` is its tag.
+    ///
+    /// # Errors
+    /// As [`Aes256Gcm::open_inout`].
+    pub fn open_inout(&self, nonce: &XNonce, aad: &[u8], text: InOutBuf<'_, '_, u8>, tag: &Tag) -> Result<(), Error> {
+        let (prefix, rest) = split(nonce);
+        self.derive(prefix).open_inout(rest, aad, text, tag)
     }
 }
 

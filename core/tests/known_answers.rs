@@ -45,6 +45,10 @@ fn xaes_gives_the_answers_of_its_specification() {
             let mut text = vec![0; case.text.len()];
             cipher.open(&nonce, &case.aad, &sealed, &mut text).unwrap();
             assert_eq!(text, case.text);
+            let tag = cipher.seal_inout(&nonce, &case.aad, text.as_mut_slice().into()).unwrap();
+            assert_eq!((&text, &tag[..]), (&case.ciphertext, &case.tag[..]), "{}", backend.name());
+            cipher.open_inout(&nonce, &case.aad, text.as_mut_slice().into(), &tag).unwrap();
+            assert_eq!(text, case.text);
         }
     }
 }
