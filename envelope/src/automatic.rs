@@ -101,7 +101,7 @@ impl Rotating for Automatic {
         service.refresher.later(Box::new(move || {
             if let Some(service) = weak.upgrade() {
                 // Looked at again on the file as it is then: another process may have been first.
-                let rotated = service.rotate(&table, |entry| self.is_due(&id, entry, service.clock.date()));
+                let rotated = service.rotate(&table, &|entry| self.is_due(&id, entry, service.clock.date()));
                 if let Err(_error) = rotated {
                     event!(warn, table = %service.names.of(&table), %_error, "the data keys were not rotated");
                 }

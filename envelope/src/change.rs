@@ -39,12 +39,16 @@ pub(crate) struct Known {
     wrappings: Vec<Wrapping>,
 }
 
+/// Gives the key file anew, or None where nothing is to be written.
+type Rewriting<'a> = dyn FnMut(&RootKey, Parsed<'_>) -> Result<Option<Vec<u8>>> + 'a;
+
 impl Service {
     /// Adds an index to a table, with a data key of its own, which seals at once. This service finds it when the table is
     /// opened again, over the same connection too; another process at its next refresh, or over a new connection.
     ///
     /// # Errors
     /// [`Error::StructureExists`], [`Error::InvalidName`]; and as [`Service::rotate`].
+    #[inline(never)]
     pub fn add_structure(&self, table: &str, name: &StructureName) -> Result<()> {
         if let StructureName::Local(name) | StructureName::Global(name) = name {
             check_name(name)?;
@@ -67,6 +71,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NoSuchStructure`], [`Error::Indispensable`] for the base table; and as [`Service::rotate`].
+    #[inline(never)]
     pub fn drop_structure(&self, table: &str, name: &StructureName) -> Result<()> {
         if *name == StructureName::Base {
             return Err(Error::Indispensable { part: "its base table".to_owned() });
@@ -88,6 +93,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NoSuchTable`], [`Error::InvalidName`], [`Error::Io`].
+    #[inline(never)]
     pub fn delete_table(&self, table: &str) -> Result<()> {
         check_name(table)?;
         let failed = |error: io::Error| match error.kind() {
@@ -135,12 +141,28 @@ impl Inner {
         known: &mut Option<Known>,
         mut change: impl FnMut(&RootKey, &mut KeyFile) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        let changed = self.rewrite(table, kept, known, |root, mut parsed| {
-            let answer = change(root, &mut parsed.file)?;
-            let write = |answer| Ok((parsed.file.to_bytes(&parsed.wrappings, |bytes| root.mac(bytes))?, answer));
-            answer.map(write).transpose()
+        let mut answer = None;
+        let changed = self.change_file(table, kept, known, &mut |root, file| {
+            answer = change(root, file)?;
+            Ok(answer.is_some())
         })?;
-        if let (Some(_), Some(Known { root, .. })) = (&changed, known) {
+        Ok(answer.filter(|_| changed))
+    }
+
+    /// Not for each type of answer anew. Gives whether anything was written.
+    #[inline(never)]
+    fn change_file(
+        &self,
+        table: &str,
+        kept: Kept,
+        known: &mut Option<Known>,
+        change: &mut dyn FnMut(&RootKey, &mut KeyFile) -> Result<bool>,
+    ) -> Result<bool> {
+        let changed = self.rewrite(table, kept, known, &mut |root, mut parsed| {
+            let is_changed = change(root, &mut parsed.file)?;
+            is_changed.then(|| parsed.file.to_bytes(&parsed.wrappings, |bytes| root.mac(bytes))).transpose()
+        })?;
+        if let (true, Some(Known { root, .. })) = (changed, known) {
             // The change is made; where this fails, the next refresh brings it.
             let _ = self.renew(table, root);
         }
@@ -148,6 +170,7 @@ impl Inner {
     }
 
     /// Gives the permissions of this process what the key file says now; they last no longer for that.
+    #[inline(never)]
     fn renew(&self, table: &str, root: &RootKey) -> Result<()> {
         let permissions = self.permissions(table);
         if permissions.is_empty() {
@@ -168,14 +191,16 @@ impl Inner {
         permissions
     }
 
-    /// Writes the key file anew, as `change` gives it, which sees an authentic file and its root key.
-    pub(crate) fn rewrite<T>(
+    /// Writes the key file anew, as `change` gives it, which sees an authentic file and its root key; nothing, and false, if it
+    /// gives None.
+    #[inline(never)]
+    pub(crate) fn rewrite(
         &self,
         table: &str,
         kept: Kept,
         known: &mut Option<Known>,
-        mut change: impl FnMut(&RootKey, Parsed<'_>) -> Result<Option<(Vec<u8>, T)>>,
-    ) -> Result<Option<T>> {
+        change: &mut Rewriting<'_>,
+    ) -> Result<bool> {
         check_name(table)?;
         for _ in 0..TRIES {
             let bytes = self.read_existing(table)?;
@@ -188,11 +213,11 @@ impl Inner {
             let wrappings = parsed.wrappings.clone();
             let changed = change(&root, parsed);
             *known = Some(Known { root, wrappings });
-            let Some((after, answer)) = changed? else {
-                return Ok(None);
+            let Some(after) = changed? else {
+                return Ok(false);
             };
             if self.put(table, &bytes, &after, kept)? {
-                return Ok(Some(answer));
+                return Ok(true);
             }
         }
         Err(Error::KeyFileBusy { table: table.to_owned() })
@@ -205,6 +230,21 @@ impl Inner {
         kept: Kept,
         mut change: impl FnMut(&Parsed<'_>, &mut Vec<Wrapping>) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
+        let mut answer = None;
+        let changed = self.change_wrapped(table, kept, &mut |parsed, wrappings| {
+            answer = change(parsed, wrappings)?;
+            Ok(answer.is_some())
+        })?;
+        Ok(answer.filter(|_| changed))
+    }
+
+    #[inline(never)]
+    fn change_wrapped(
+        &self,
+        table: &str,
+        kept: Kept,
+        change: &mut dyn FnMut(&Parsed<'_>, &mut Vec<Wrapping>) -> Result<bool>,
+    ) -> Result<bool> {
         check_name(table)?;
         for _ in 0..TRIES {
             let bytes = self.read_existing(table)?;
@@ -215,11 +255,11 @@ impl Inner {
                 continue;
             }
             let mut wrappings = parsed.wrappings.clone();
-            let Some(answer) = change(&parsed, &mut wrappings)? else {
-                return Ok(None);
-            };
+            if !change(&parsed, &mut wrappings)? {
+                return Ok(false);
+            }
             if self.put(table, &bytes, &parsed.with_wrappings(&wrappings)?, kept)? {
-                return Ok(Some(answer));
+                return Ok(true);
             }
         }
         Err(Error::KeyFileBusy { table: table.to_owned() })

@@ -48,6 +48,7 @@ impl Service {
     ///
     /// # Errors
     /// As [`Service::describe_table`].
+    #[inline(never)]
     pub fn generations(&self, table: &str) -> Result<Vec<Generation>> {
         check_name(table)?;
         let bytes = self.inner.read_existing(table)?;
@@ -64,7 +65,7 @@ impl Service {
     /// # Errors
     /// [`Error::KeyFileBusy`], [`Error::NoRandom`]; and as [`Connection::open_table`](crate::Connection::open_table).
     pub fn rotate(&self, table: &str) -> Result<Vec<Generation>> {
-        self.inner.rotate(table, |_| true)
+        self.inner.rotate(table, &|_| true)
     }
 
     /// The same for one structure.
@@ -72,7 +73,7 @@ impl Service {
     /// # Errors
     /// [`Error::NoSuchStructure`]; and as [`Service::rotate`].
     pub fn rotate_structure(&self, table: &str, name: &StructureName) -> Result<Vec<Generation>> {
-        let rotated = self.inner.rotate(table, |entry| entry.name == *name)?;
+        let rotated = self.inner.rotate(table, &|entry| entry.name == *name)?;
         if rotated.is_empty() { Err(Error::NoSuchStructure { name: name.to_string() }) } else { Ok(rotated) }
     }
 
@@ -85,6 +86,7 @@ impl Service {
     /// # Errors
     /// [`Error::GenerationInUse`] for one that seals, that is to seal, or that a process may still seal with;
     /// [`Error::UnknownKey`] where the table has no such generation; and as [`Service::rotate`].
+    #[inline(never)]
     pub fn retire_generation(&self, table: &str, number: u32) -> Result<()> {
         let inner = &self.inner;
         let retire = |_: &RootKey, file: &mut KeyFile| {
@@ -130,9 +132,10 @@ pub fn records_of_generation<R: AsRef<[u8]>>(number: u32, records: impl IntoIter
 
 impl Inner {
     /// A new generation for each structure that `is_chosen`; none, and no write, where none is.
-    pub(crate) fn rotate(&self, table: &str, is_chosen: impl Fn(&StructureEntry) -> bool) -> Result<Vec<Generation>> {
+    #[inline(never)]
+    pub(crate) fn rotate(&self, table: &str, is_chosen: &dyn Fn(&StructureEntry) -> bool) -> Result<Vec<Generation>> {
         let rotate = |root: &RootKey, file: &mut KeyFile| {
-            let rotated = self.push_generations(root, file, &is_chosen)?;
+            let rotated = self.push_generations(root, file, is_chosen)?;
             Ok((!rotated.is_empty()).then_some(rotated))
         };
         let rotated = self.noted("rotate", table, || self.change(table, Kept::Former, rotate))?;
@@ -143,7 +146,7 @@ impl Inner {
         &self,
         root: &RootKey,
         file: &mut KeyFile,
-        is_chosen: impl Fn(&StructureEntry) -> bool,
+        is_chosen: &dyn Fn(&StructureEntry) -> bool,
     ) -> Result<Vec<Generation>> {
         let created = self.today();
         let mut rotated = Vec::new();

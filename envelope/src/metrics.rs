@@ -112,6 +112,7 @@ impl Service {
     /// What the service has done up to now, and how it stands. Costs the data path nothing; asks neither the KMS nor the
     /// store.
     #[must_use]
+    #[inline(never)]
     pub fn metrics(&self) -> Metrics {
         let inner = &self.inner;
         let counts = inner.counters.sum();

@@ -64,6 +64,7 @@ impl Service {
         self.inner.noted("rewrap", table, || self.rewrap_now(table, rewrap))
     }
 
+    #[inline(never)]
     fn rewrap_now(&self, table: &str, rewrap: &Rewrap) -> Result<Rewrapping> {
         let inner = &self.inner;
         let source = inner.source(rewrap)?;
@@ -99,6 +100,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NoSuchKmsKey`], [`Error::KeyNotFound`]; and as [`Service::describe_table`].
+    #[inline(never)]
     pub fn plan_rewrap(&self, table: &str, rewrap: &Rewrap) -> Result<Rewrapping> {
         check_name(table)?;
         let inner = &self.inner;

@@ -132,6 +132,7 @@ impl Service {
     /// # Errors
     /// [`Error::NoSuchTable`], [`Error::InvalidName`], [`Error::KeyFileCorrupt`], [`Error::UnknownVersion`],
     /// [`Error::Io`].
+    #[inline(never)]
     pub fn describe_table(&self, table: &str) -> Result<TableDescription> {
         check_name(table)?;
         let description = self.inner.describe_table(table)?;
@@ -149,6 +150,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Io`].
+    #[inline(never)]
     pub fn tables(&self) -> Result<Vec<String>> {
         self.inner.store.tables().map_err(|error| Error::io(self.inner.store.path(""), error))
     }

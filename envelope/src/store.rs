@@ -77,7 +77,11 @@ impl FolderStore {
     /// # Errors
     /// What the system says.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
+        Self::at(folder.into())
+    }
+
+    #[inline(never)]
+    fn at(folder: PathBuf) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         Ok(Self { folder })
     }

@@ -36,6 +36,7 @@ impl Service {
         self.inner.noted("switch_key", table, || self.switch_now(table, kms_keys))
     }
 
+    #[inline(never)]
     fn switch_now(&self, table: &str, kms_keys: &[&str]) -> Result<TableDescription> {
         let to = kms_keys.first().ok_or_else(no_kms_key)?;
         let inner = &self.inner;
@@ -65,6 +66,7 @@ impl Service {
         self.inner.noted("add_kms_key", table, || self.add_now(table, kms_key))
     }
 
+    #[inline(never)]
     fn add_now(&self, table: &str, kms_key: &str) -> Result<TableDescription> {
         let inner = &self.inner;
         let bytes = inner.read_existing(table)?;
@@ -92,6 +94,7 @@ impl Service {
     /// # Errors
     /// [`Error::NoSuchKmsKey`], [`Error::Indispensable`] for the last one, [`Error::KeyFileBusy`]; and as
     /// [`Connection::open_table`](crate::Connection::open_table).
+    #[inline(never)]
     pub fn remove_kms_key(&self, table: &str, kms_key: &str) -> Result<TableDescription> {
         let inner = &self.inner;
         let remove = |parsed: &Parsed<'_>, wrappings: &mut Vec<Wrapping>| {
@@ -111,13 +114,14 @@ impl Service {
 
 impl Inner {
     /// Steps 2 and 3.
+    #[inline(never)]
     fn switch(&self, table: &str, kms_keys: &[&str], mark: &Mark, old: &mut Option<Known>) -> Result<()> {
         let bytes = self.read_existing(table)?;
         let table_id = self.parse(table, &bytes)?.file.table_id;
         let made = self.new_root(table, &table_id, kms_keys);
         let (new, wrappings) = made.map_err(|error| self.kms_failure(error))?;
         let mut proved = false;
-        let switched = self.rewrite(table, Kept::Nothing, old, |root, parsed| {
+        let switched = self.rewrite(table, Kept::Nothing, old, &mut |root, parsed| {
             let mut file = parsed.file;
             if take_mark(&mut file) != *mark {
                 return Ok(None);
@@ -134,12 +138,13 @@ impl Inner {
                 wrappings.iter().try_for_each(|wrapping| self.prove(table, &parsed.under(vec![wrapping.clone()])))?;
                 proved = true;
             }
-            Ok(Some((bytes, ())))
+            Ok(Some(bytes))
         })?;
-        switched.ok_or_else(|| Error::KeyFileBusy { table: table.to_owned() })
+        if switched { Ok(()) } else { Err(Error::KeyFileBusy { table: table.to_owned() }) }
     }
 
     /// Has the KMS open a file that is to be put in place.
+    #[inline(never)]
     fn prove(&self, table: &str, parsed: &Parsed<'_>) -> Result<()> {
         self.open_root(&*self.kms, table, parsed).map(drop).map_err(|error| self.unavailable(error))
     }

@@ -116,14 +116,14 @@ impl TableSpec {
     /// With this local secondary index.
     #[must_use]
     pub fn local(mut self, name: impl Into<String>) -> Self {
-        self.structures.push(StructureName::Local(name.into()));
+        self.push(StructureName::Local(name.into()));
         self
     }
 
     /// With this global secondary index.
     #[must_use]
     pub fn global(mut self, name: impl Into<String>) -> Self {
-        self.structures.push(StructureName::Global(name.into()));
+        self.push(StructureName::Global(name.into()));
         self
     }
 
@@ -141,6 +141,11 @@ impl TableSpec {
     pub fn also_under(mut self, key: impl Into<String>) -> Self {
         self.other_kms_keys.push(key.into());
         self
+    }
+
+    #[inline(never)]
+    fn push(&mut self, structure: StructureName) {
+        self.structures.push(structure);
     }
 
     /// Whether all names can be used, each once.

@@ -121,6 +121,16 @@ impl EncryptionContext {
     /// The name of the pair that says whose table.
     pub const SUBSCRIBER: &'static str = "tablecrypt:subscriber";
 
+    /// A copy of the pairs.
+    pub(crate) fn pairs(&self) -> BTreeMap<String, String> {
+        self.iter().collect::<Self>().0
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, name: String, value: String) {
+        self.0.insert(name, value);
+    }
+
     /// The pairs, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -140,7 +150,12 @@ impl EncryptionContext {
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for EncryptionContext {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        // One by one: to collect them brings a sort of its own with it, and they are two.
+        let mut context = Self::default();
+        for (name, value) in pairs {
+            context.insert(name.into(), value.into());
+        }
+        context
     }
 }
 

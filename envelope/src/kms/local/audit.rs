@@ -51,7 +51,6 @@ impl AuditEntry {
         context: Option<&EncryptionContext>,
         time: SystemTime,
     ) -> Result<Self, KmsError> {
-        let pairs = context.into_iter().flat_map(EncryptionContext::iter);
         Ok(Self {
             time,
             request: random_id()?.to_string(),
@@ -60,7 +59,7 @@ impl AuditEntry {
             key: key.map(Into::into),
             to: None,
             alias: None,
-            context: pairs.map(|(name, value)| (name.into(), value.into())).collect(),
+            context: context.map(EncryptionContext::pairs).unwrap_or_default(),
             outcome: outcome(&Ok(())).into(),
         })
     }
