@@ -4,14 +4,16 @@
  *
  *     tablecrypt_kms, tablecrypt_settings: what a service is opened over, and how
  *     tablecrypt_service -> tablecrypt_connection -> tablecrypt_table -> tablecrypt_structure: seal, open
- *     tablecrypt_gcm: AES-256-GCM alone, for callers with keys and nonces of their own
+ *     tablecrypt_gcm, tablecrypt_xaes: AES-256-GCM and XAES-256-GCM alone, for callers with keys and nonces of their own
+ *
+ * Truth is an int: 0 is no, and what is not 0 is yes. Times are in milliseconds, dates in milliseconds since 1970, UTC.
  *
  * Errors. What can fail answers a tablecrypt_status. A function's "Errors" are named there without TABLECRYPT_;
  * PANIC, a bug, may come from any. tablecrypt_status_message gives a sentence, tablecrypt_last_error the details.
  *
  * Ownership. A handle is given through a pointer to a pointer, is NULL where the call failed, and is freed once by its
  * _free, in any order: what came from it goes on. Buffers are the caller's; no call keeps a pointer. Strings end with a
- * NUL, names are UTF-8, and strings that the library gives are static.
+ * NUL and names are UTF-8. Strings that the library gives are static, or live as long as the handle that was asked.
  *
  * Threads. Any number of threads may use one handle at once; only its _free must be the last. A child of fork()
  * may be made at any time: it asks the KMS for itself before its first call is done, and seals with nonces of its own.
@@ -130,6 +132,28 @@ typedef int32_t tablecrypt_status;
 #endif /* __STDC_VERSION__ >= 202311L */
 #endif /* __cplusplus */
 
+/** SSEDescription.Status, as DynamoDB has it. */
+enum tablecrypt_key_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif /* defined(__cplusplus) || __STDC_VERSION__ >= 202311L */
+ {
+    /** All is encrypted under the KMS key named. */
+    TABLECRYPT_KEY_STATUS_ENABLED = 0,
+    /**
+     * The table moves to another root key: tablecrypt_service_switch_key. A move that was cut off stays so until it is
+     * called again.
+     */
+    TABLECRYPT_KEY_STATUS_UPDATING = 1
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tablecrypt_key_status tablecrypt_key_status;
+#else
+typedef int32_t tablecrypt_key_status;
+#endif /* __STDC_VERSION__ >= 202311L */
+#endif /* __cplusplus */
+
 /** Whether a KMS key can be used. */
 enum tablecrypt_kms_state
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -175,6 +199,9 @@ typedef int32_t tablecrypt_scope;
 /** A client connection: what has a permission of its own, which the KMS renews every five minutes while it is used. */
 typedef struct tablecrypt_connection tablecrypt_connection;
 
+/** What a table said of itself when it was asked. Its strings live as long as it does. */
+typedef struct tablecrypt_description tablecrypt_description;
+
 /**
  * AES-256-GCM under one key, expanded for the best backend of this CPU.
  *
@@ -183,8 +210,14 @@ typedef struct tablecrypt_connection tablecrypt_connection;
  */
 typedef struct tablecrypt_gcm tablecrypt_gcm;
 
+/** The generations of all data keys of a table, when they were asked for. Its strings live as long as it does. */
+typedef struct tablecrypt_generations tablecrypt_generations;
+
 /** A KMS, for tablecrypt_service_open. It may be freed as soon as the services are open. */
 typedef struct tablecrypt_kms tablecrypt_kms;
+
+/** The names of all tables of a service, when they were asked for. Its strings live as long as it does. */
+typedef struct tablecrypt_names tablecrypt_names;
 
 /** Tables under a KMS. */
 typedef struct tablecrypt_service tablecrypt_service;
@@ -210,6 +243,12 @@ typedef struct tablecrypt_structure tablecrypt_structure;
 
 /** An opened table. */
 typedef struct tablecrypt_table tablecrypt_table;
+
+/**
+ * XAES-256-GCM (C2SP) under one key, expanded for the best backend of this CPU: AES-256-GCM with nonces of 24 bytes, which
+ * may be random. Each message derives a key from the first 12 bytes of its nonce: tablecrypt_xaes_derive keeps that.
+ */
+typedef struct tablecrypt_xaes tablecrypt_xaes;
 
 /** A name and a value of the encryption context. Both end with a NUL and are UTF-8. */
 typedef struct {
@@ -336,6 +375,86 @@ typedef struct {
     /** Given: what tablecrypt_structure_seal or tablecrypt_structure_open would have answered. */
     tablecrypt_status status;
 } tablecrypt_item;
+
+/** One generation of a structure's data key. */
+typedef struct {
+    /** Set by the caller: sizeof(tablecrypt_generation). A later version may have more members at the end. */
+    size_t size;
+    /** Whose it is: "base", "local:NAME" or "global:NAME". It lives as long as the list. */
+    const char *structure;
+    /** When it was made, in milliseconds since 1970, UTC. */
+    int64_t created;
+    /** From when on it seals; until then it only opens. */
+    int64_t seals_from;
+    /** What its records begin with: tablecrypt_generation_of_record. Unique in the table, and never given again. */
+    uint32_t number;
+    /** Whether new records are sealed with it, by now: 1 or 0. */
+    int32_t seals;
+} tablecrypt_generation;
+
+/** The KMS calls that asked for the same. */
+typedef struct {
+    /** How many there were. */
+    uint64_t calls;
+    /** How many of them gave nothing: refused, or failed. */
+    uint64_t failures;
+    /** How many nanoseconds they took together. */
+    uint64_t time;
+} tablecrypt_kms_count;
+
+/** What a service has done since it was opened, in this process, and how it stands now. A forked child begins at zero. */
+typedef struct {
+    /** Set by the caller: sizeof(tablecrypt_metrics). A later version may have more members at the end. */
+    size_t size;
+    /** Records sealed. */
+    uint64_t sealed;
+    /** Bytes of their texts. */
+    uint64_t sealed_bytes;
+    /** Records opened. */
+    uint64_t opened;
+    /** Bytes of their texts. */
+    uint64_t opened_bytes;
+    /** Records that did not open, and texts that were not sealed, though the keys were there. */
+    uint64_t refused;
+    /** Operations that found their keys. */
+    uint64_t hits;
+    /** Operations that found none, whatever came of it. */
+    uint64_t misses;
+    /** Those of them that waited for a KMS call of another. */
+    uint64_t waits;
+    /** Operations that found keys that were due for a refresh, and had it started. */
+    uint64_t stale;
+    /** For how many milliseconds keys that are in use now have been due for a refresh: the longest. */
+    uint64_t stale_for;
+    /** Permissions that have their keys now: one a connection and table. */
+    uint64_t permissions;
+    /** Data keys that are live now, in all their generations. */
+    uint64_t generations;
+    /** Lines that the audit log could not take. */
+    uint64_t audit_lost;
+    /** KMS calls: decrypt. */
+    tablecrypt_kms_count decrypt;
+    /** KMS calls: describe_key. */
+    tablecrypt_kms_count describe_key;
+    /** KMS calls: ensure_key. */
+    tablecrypt_kms_count ensure_key;
+    /** KMS calls: generate_data_key. */
+    tablecrypt_kms_count generate_data_key;
+    /** KMS calls: re_encrypt. */
+    tablecrypt_kms_count re_encrypt;
+} tablecrypt_metrics;
+
+/** What holds the keys of this process, all services together. */
+typedef struct {
+    /** Set by the caller: sizeof(tablecrypt_key_memory_use). A later version may have more members at the end. */
+    size_t size;
+    /** Keys in memory that no other process can reach: memfd_secret. */
+    uint64_t secret;
+    /** Keys in locked memory. */
+    uint64_t locked;
+    /** Keys in memory that could not be locked: the system has neither, or RLIMIT_MEMLOCK is used up. */
+    uint64_t unlocked;
+} tablecrypt_key_memory_use;
 
 /** One message of tablecrypt_gcm_seal_many or tablecrypt_gcm_open_many, which is sealed or opened where it stands. */
 typedef struct {
@@ -474,6 +593,32 @@ tablecrypt_status tablecrypt_settings_require_default_key(tablecrypt_settings *s
 tablecrypt_status tablecrypt_settings_names_in_log(tablecrypt_settings *settings,
                                                    int shown);
 
+/**
+ * Records every KMS call and every change of a table in the file `path`, which is created, before the answer is used: a key
+ * that cannot be recorded is not used, unless `best_effort` is not 0. `key` is of 32 bytes, and binds the lines so that only
+ * who has it can write a log that is taken for whole; NULL is none. `who` is who this process is, in words of the caller;
+ * NULL is none. The caller's copy of the key stays the caller's to wipe.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8; NOT_BUILT_IN in a library without the feature full.
+ */
+tablecrypt_status tablecrypt_settings_audit_log(tablecrypt_settings *settings,
+                                                const char *path,
+                                                const uint8_t *key,
+                                                const char *who,
+                                                int best_effort);
+
+/**
+ * Has data keys rotated by themselves, as soon as the newest generation is as old as `age`, or one process has sealed about
+ * so many records or so many bytes of text with it; 0 is no limit. Not unless set. Each rotation is one KMS call more, in
+ * the background.
+ *
+ * Errors: NULL_ARGUMENT; NOT_BUILT_IN in a library without the feature full.
+ */
+tablecrypt_status tablecrypt_settings_rotate_after(tablecrypt_settings *settings,
+                                                   uint64_t age,
+                                                   uint64_t records,
+                                                   uint64_t bytes);
+
 /** Frees the settings; nothing for NULL. Services that were opened with them go on. */
 void tablecrypt_settings_free(tablecrypt_settings *settings);
 
@@ -519,6 +664,33 @@ tablecrypt_status tablecrypt_service_create_table(const tablecrypt_service *serv
                                                   const char *kms_key);
 
 /**
+ * As tablecrypt_service_create_table, under several KMS keys, the first of which is asked first: any of them opens the
+ * table, so whoever is to be locked out must be refused by all of them. No key is the service default key.
+ *
+ * Errors: as tablecrypt_service_create_table.
+ */
+tablecrypt_status tablecrypt_service_create_table_under(const tablecrypt_service *service,
+                                                        const char *table,
+                                                        const char *const *locals,
+                                                        size_t local_count,
+                                                        const char *const *globals,
+                                                        size_t global_count,
+                                                        const char *const *kms_keys,
+                                                        size_t kms_key_count);
+
+/**
+ * Writes the ARN of the service default key, with its NUL, and says in `length`, which may be NULL, how long it is without
+ * that. The key is created if it is missing. tablecrypt_service_create_table does this by itself when it has to.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, OVERLAP; OUTPUT_TOO_SHORT, and nothing was written but `length`; ACCESS_DENIED,
+ * KEY_UNAVAILABLE; KEY_NOT_FOUND after tablecrypt_settings_require_default_key.
+ */
+tablecrypt_status tablecrypt_service_default_key(const tablecrypt_service *service,
+                                                 char *arn,
+                                                 size_t capacity,
+                                                 size_t *length);
+
+/**
  * Makes a client connection. It costs nothing before it opens a table.
  *
  * Errors: NULL_ARGUMENT.
@@ -534,6 +706,22 @@ tablecrypt_status tablecrypt_service_connect(const tablecrypt_service *service, 
 tablecrypt_status tablecrypt_service_connect_as(const tablecrypt_service *service,
                                                 const char *principal,
                                                 tablecrypt_connection **connection);
+
+/**
+ * Locks all tables of all connections of the service by hand: all their keys are wiped now, and every operation answers LOCKED until
+ * tablecrypt_service_unlock. What runs at this moment still ends well. No key
+ * of theirs is left in this process then. Tables can be created and described.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_service_lock(const tablecrypt_service *service);
+
+/**
+ * Takes back tablecrypt_service_lock; what was locked by itself stays locked. The next operation asks the KMS.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_service_unlock(const tablecrypt_service *service);
 
 /** Frees the service; nothing for NULL. Connections, tables and structures that came from it go on. */
 void tablecrypt_service_free(tablecrypt_service *service);
@@ -558,6 +746,21 @@ tablecrypt_status tablecrypt_connection_open_table(const tablecrypt_connection *
  * Errors: NULL_ARGUMENT.
  */
 tablecrypt_status tablecrypt_connection_close(const tablecrypt_connection *connection);
+
+/**
+ * Locks all tables that the connection opened by hand, and opens none: their permissions' keys are wiped now, and every operation answers LOCKED until
+ * tablecrypt_connection_unlock. What runs at this moment still ends well.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_connection_lock(const tablecrypt_connection *connection);
+
+/**
+ * Takes back tablecrypt_connection_lock, and tablecrypt_table_lock for each of its tables. The next operation asks the KMS.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_connection_unlock(const tablecrypt_connection *connection);
 
 /** Frees the connection; nothing for NULL. Tables and structures that came from it go on until they are freed. */
 void tablecrypt_connection_free(tablecrypt_connection *connection);
@@ -595,6 +798,25 @@ tablecrypt_status tablecrypt_table_global(const tablecrypt_table *table,
 tablecrypt_status tablecrypt_table_structure(const tablecrypt_table *table,
                                              const char *name,
                                              tablecrypt_structure **structure);
+
+/**
+ * Locks the table by hand: its permission's keys are wiped now, and every operation answers LOCKED until
+ * tablecrypt_table_unlock. What runs at this moment still ends well. Where a
+ * tablecrypt_settings_scope is shared it locks the table for all connections that share it; others go on.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_table_lock(const tablecrypt_table *table);
+
+/**
+ * Takes back tablecrypt_table_lock. The next operation asks the KMS.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_table_unlock(const tablecrypt_table *table);
+
+/** For how many milliseconds the keys stay usable if the KMS does not answer again; 0 while they are locked, and for NULL. */
+uint64_t tablecrypt_table_permitted_for(const tablecrypt_table *table);
 
 /** Frees the table; nothing for NULL. Structures that came from it go on. */
 void tablecrypt_table_free(tablecrypt_table *table);
@@ -694,6 +916,260 @@ tablecrypt_status tablecrypt_structure_open_many(const tablecrypt_structure *str
 
 /** Frees the structure; nothing for NULL. */
 void tablecrypt_structure_free(tablecrypt_structure *structure);
+
+/**
+ * Asks the key file and not the KMS, so nothing proves yet that nobody changed it; and this service, for what it knows of
+ * the table's KMS key.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, NO_SUCH_TABLE, KEY_FILE_CORRUPT, UNKNOWN_VERSION, IO.
+ */
+tablecrypt_status tablecrypt_service_describe_table(const tablecrypt_service *service,
+                                                    const char *table,
+                                                    tablecrypt_description **description);
+
+/**
+ * Asks the key file, and this table's connection for what it knows of the KMS key.
+ *
+ * Errors: NULL_ARGUMENT, NO_SUCH_TABLE, KEY_FILE_CORRUPT, UNKNOWN_VERSION, IO.
+ */
+tablecrypt_status tablecrypt_table_describe(const tablecrypt_table *table, tablecrypt_description **description);
+
+/** The table's name. NULL for NULL. */
+const char *tablecrypt_description_table(const tablecrypt_description *description);
+
+/** The table's id, 32 hexadecimal digits: another one for a table that was deleted and created again. NULL for NULL. */
+const char *tablecrypt_description_table_id(const tablecrypt_description *description);
+
+/** When the table was created, in milliseconds since 1970, UTC. 0 for NULL. */
+int64_t tablecrypt_description_created(const tablecrypt_description *description);
+
+/** SSEDescription.Status. ENABLED for NULL. */
+tablecrypt_key_status tablecrypt_description_status(const tablecrypt_description *description);
+
+/** How many KMS keys the table is under: any of them opens it. 0 for NULL. */
+size_t tablecrypt_description_kms_key_count(const tablecrypt_description *description);
+
+/** The ARN of a KMS key of the table, from 0, which is asked first. NULL from the count on, and for NULL. */
+const char *tablecrypt_description_kms_key(const tablecrypt_description *description, size_t index);
+
+/** While the status is UPDATING, the KMS key that the table moves to, as the mover named it; else NULL. */
+const char *tablecrypt_description_switching_to(const tablecrypt_description *description);
+
+/**
+ * When the KMS key was found inaccessible, so that the table's keys are locked, in milliseconds since 1970, UTC. 0 before
+ * that, once it is accessible again, and for NULL.
+ */
+int64_t tablecrypt_description_inaccessible_since(const tablecrypt_description *description);
+
+/**
+ * Since when the table goes on with old keys, by tablecrypt_settings_outage_grace, in milliseconds since 1970, UTC. 0
+ * while it does not, and for NULL.
+ */
+int64_t tablecrypt_description_grace_since(const tablecrypt_description *description);
+
+/** Whether it was locked by hand: 1 or 0. 0 for NULL. */
+int32_t tablecrypt_description_is_locked(const tablecrypt_description *description);
+
+/** How many structures the table has. 0 for NULL. */
+size_t tablecrypt_description_structure_count(const tablecrypt_description *description);
+
+/** The name of a structure, from 0, which is "base": "local:NAME" or "global:NAME". NULL from the count on, and for NULL. */
+const char *tablecrypt_description_structure(const tablecrypt_description *description,
+                                             size_t index);
+
+/** Frees the description; nothing for NULL. */
+void tablecrypt_description_free(tablecrypt_description *description);
+
+/**
+ * Gives the generations of a table's data keys, as the key file says, without asking the KMS.
+ *
+ * Errors: as tablecrypt_service_describe_table.
+ */
+tablecrypt_status tablecrypt_service_generations(const tablecrypt_service *service,
+                                                 const char *table,
+                                                 tablecrypt_generations **generations);
+
+/** How many they are. 0 for NULL. */
+size_t tablecrypt_generations_count(const tablecrypt_generations *generations);
+
+/**
+ * Fills `generation` with the one at this index, from 0: those of one structure stand together, the oldest first.
+ *
+ * Errors: NULL_ARGUMENT; LENGTH from the count on, and for a size that cannot be.
+ */
+tablecrypt_status tablecrypt_generations_at(const tablecrypt_generations *generations,
+                                            size_t index,
+                                            tablecrypt_generation *generation);
+
+/** Frees the list; nothing for NULL. */
+void tablecrypt_generations_free(tablecrypt_generations *generations);
+
+/**
+ * Gives the number of the generation that a record was sealed with. Its first eight bytes are enough, and nothing proves
+ * them.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, TRUNCATED, UNKNOWN_VERSION.
+ */
+tablecrypt_status tablecrypt_generation_of_record(const uint8_t *record,
+                                                  size_t record_length,
+                                                  uint32_t *number);
+
+/**
+ * Gives the names of all tables of a service, sorted.
+ *
+ * Errors: NULL_ARGUMENT, IO.
+ */
+tablecrypt_status tablecrypt_service_tables(const tablecrypt_service *service, tablecrypt_names **names);
+
+/** How many they are. 0 for NULL. */
+size_t tablecrypt_names_count(const tablecrypt_names *names);
+
+/** The name at this index, from 0. NULL from the count on, and for NULL. */
+const char *tablecrypt_names_at(const tablecrypt_names *names, size_t index);
+
+/** Frees the list; nothing for NULL. */
+void tablecrypt_names_free(tablecrypt_names *names);
+
+/**
+ * Adds an index, "local:NAME" or "global:NAME", with a data key of its own, which seals at once. This service finds it
+ * when the table is opened again, another process at its next refresh.
+ *
+ * Errors: STRUCTURE_EXISTS, NO_SUCH_STRUCTURE for a name that begins otherwise; and as tablecrypt_service_rotate.
+ */
+tablecrypt_status tablecrypt_service_add_structure(const tablecrypt_service *service,
+                                                   const char *table,
+                                                   const char *structure);
+
+/**
+ * Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open
+ * seals and
+ * opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
+ *
+ * Errors: NO_SUCH_STRUCTURE, INDISPENSABLE for "base"; and as tablecrypt_service_rotate.
+ */
+tablecrypt_status tablecrypt_service_drop_structure(const tablecrypt_service *service,
+                                                    const char *table,
+                                                    const char *structure);
+
+/**
+ * Deletes all keys of a table: its records open nowhere any more. It asks no KMS. Another process that has the table
+ * open
+ * seals and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, NO_SUCH_TABLE, IO.
+ */
+tablecrypt_status tablecrypt_service_delete_table(const tablecrypt_service *service, const char *table);
+
+/**
+ * Makes a new generation of the data key of a structure, or of each where `structure` is NULL. Former ones still
+ * open. It
+ * seals in six and a half minutes, or as long as a permission lasts and a minute more, in each process from its next
+ * refresh on: by then all that have the table open know it. One KMS call. However it ends, the table opens.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, KEY_FILE_BUSY, NO_RANDOM, NO_SUCH_STRUCTURE; and as
+ * tablecrypt_connection_open_table.
+ */
+tablecrypt_status tablecrypt_service_rotate(const tablecrypt_service *service,
+                                            const char *table,
+                                            const char *structure);
+
+/**
+ * Destroys a former generation, by its number: what was sealed with it and not sealed anew opens nowhere any more.
+ * tablecrypt_generation_of_record says what that is. A copy of the key file that was made elsewhere still has the key.
+ *
+ * Errors: GENERATION_IN_USE for one that seals, is to seal, or may still seal in another process; UNKNOWN_KEY where
+ * the
+ * table has no such generation; and as tablecrypt_service_rotate.
+ */
+tablecrypt_status tablecrypt_service_retire_generation(const tablecrypt_service *service,
+                                                       const char *table,
+                                                       uint32_t number);
+
+/**
+ * Has the KMS wrap a table's root key anew, under the KMS key `to`, inside the KMS: it comes to nobody, and no
+ * Decrypt is
+ * asked. `from` is the KMS key that it is under now; NULL is the one that is asked first. Who has the table open does
+ * not
+ * notice. The root key stays the same one: tablecrypt_service_switch_key makes a new one.
+ *
+ * Errors: NO_SUCH_KMS_KEY where `from` is none of the table's, ALREADY_UNDER_KMS_KEY where `to` is another of them;
+ * and as
+ * tablecrypt_service_rotate. The table is as before then. NOT_BUILT_IN in
+ * a library without the feature full.
+ */
+tablecrypt_status tablecrypt_service_rewrap(const tablecrypt_service *service,
+                                            const char *table,
+                                            const char *from,
+                                            const char *to);
+
+/**
+ * What stands in the way of tablecrypt_service_rewrap, as far as it can be seen: asks the KMS for the two keys
+ * (describe_key), and changes nothing. OK where nothing does.
+ *
+ * Errors: KEY_DISABLED, KEY_PENDING_DELETION, KEY_NOT_FOUND of either key; and as tablecrypt_service_rewrap.
+ * NOT_BUILT_IN in
+ * a library without the feature full.
+ */
+tablecrypt_status tablecrypt_service_plan_rewrap(const tablecrypt_service *service,
+                                                 const char *table,
+                                                 const char *from,
+                                                 const char *to);
+
+/**
+ * Moves a table to these KMS keys, ids, ARNs or aliases, the first of which is asked first, under a new root key. The
+ * data
+ * keys stay and are wrapped anew, no data is touched, and who has the table open goes on. The old KMS keys are needed
+ * until
+ * this has ended; then no file of the store opens with them. Who had their use and a copy of the key file can have
+ * the data
+ * keys for ever: against that, rotate, and seal the records anew.
+ *
+ * Errors: LENGTH, INDISPENSABLE where there is no key; and as tablecrypt_service_rotate. The table is as before then.
+ * NOT_BUILT_IN in
+ * a library without the feature full.
+ */
+tablecrypt_status tablecrypt_service_switch_key(const tablecrypt_service *service,
+                                                const char *table,
+                                                const char *const *kms_keys,
+                                                size_t kms_key_count);
+
+/**
+ * Puts a table under one more KMS key, such as one of another region, which is asked after those that it has: any of
+ * them
+ * opens it. If it is under that key already, nothing changes.
+ *
+ * Errors: as tablecrypt_service_rotate. NOT_BUILT_IN in
+ * a library without the feature full.
+ */
+tablecrypt_status tablecrypt_service_add_kms_key(const tablecrypt_service *service,
+                                                 const char *table,
+                                                 const char *kms_key);
+
+/**
+ * Takes a KMS key, its ARN as the description has it, from a table that has others. One of those opens the table
+ * first,
+ * as a proof. Then no file of the store opens with the one that is gone.
+ *
+ * Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate. NOT_BUILT_IN in
+ * a library without the feature full.
+ */
+tablecrypt_status tablecrypt_service_remove_kms_key(const tablecrypt_service *service,
+                                                    const char *table,
+                                                    const char *kms_key);
+
+/**
+ * Fills `metrics`. It costs the data path nothing, and asks neither the KMS nor the store.
+ *
+ * Errors: NULL_ARGUMENT; LENGTH for a size that cannot be.
+ */
+tablecrypt_status tablecrypt_service_metrics(const tablecrypt_service *service, tablecrypt_metrics *metrics);
+
+/**
+ * Fills `memory` with how many keys stand in which kind of memory now.
+ *
+ * Errors: NULL_ARGUMENT; LENGTH for a size that cannot be.
+ */
+tablecrypt_status tablecrypt_key_memory(tablecrypt_key_memory_use *memory);
 
 /**
  * Disables a key of the local KMS of the service in `folder`: tables under it cannot be opened, and those that are open
@@ -798,6 +1274,90 @@ const char *tablecrypt_backend_name(size_t index);
 
 /** Whether this CPU can run the backend of this name: 1 or 0. 0 for an unknown name and for NULL. */
 int tablecrypt_backend_is_available(const char *name);
+
+/**
+ * Expands a key of 32 bytes. The caller's copy of it stays the caller's to wipe.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_xaes_expand(const uint8_t key[32], tablecrypt_xaes **xaes);
+
+/**
+ * Seals `text` into `out`, which is as long, and gives the tag apart: as tablecrypt_gcm_seal, with a nonce of 24 bytes.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, OVERLAP; TOO_LONG over 2^36 - 32 bytes of text. Nothing was written.
+ */
+tablecrypt_status tablecrypt_xaes_seal(const tablecrypt_xaes *xaes,
+                                       const uint8_t nonce[24],
+                                       const uint8_t *aad,
+                                       size_t aad_length,
+                                       const uint8_t *text,
+                                       size_t text_length,
+                                       uint8_t *out,
+                                       uint8_t tag[16]);
+
+/**
+ * Opens `text`, a ciphertext, into `out`, which is as long, if `tag` is its tag: as tablecrypt_gcm_open, with a nonce of 24
+ * bytes.
+ *
+ * Errors: UNAUTHENTIC, and `out` was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, and nothing was written.
+ */
+tablecrypt_status tablecrypt_xaes_open(const tablecrypt_xaes *xaes,
+                                       const uint8_t nonce[24],
+                                       const uint8_t *aad,
+                                       size_t aad_length,
+                                       const uint8_t *text,
+                                       size_t text_length,
+                                       const uint8_t tag[16],
+                                       uint8_t *out);
+
+/**
+ * Gives the key of all nonces that begin with these 12 bytes, whose own nonces are the other 12: a message under it is one
+ * of XAES-256-GCM, and costs what plain GCM costs.
+ *
+ * Errors: NULL_ARGUMENT.
+ */
+tablecrypt_status tablecrypt_xaes_derive(const tablecrypt_xaes *xaes,
+                                         const uint8_t prefix[12],
+                                         tablecrypt_gcm **gcm);
+
+/** Wipes and frees the key; nothing for NULL. Keys that were derived from it go on. */
+void tablecrypt_xaes_free(tablecrypt_xaes *xaes);
+
+/**
+ * Seals in place with a nonce of any length from 1 byte (SP 800-38D section 7.1), and gives the tag. One of 12 bytes is
+ * used as it is; any other is hashed, and two such nonces may come to the same after 2^48 messages, as if one had been used
+ * twice. Take this only where a format dictates it.
+ *
+ * No two of the nonce, the AAD, the text and the tag may share a byte.
+ *
+ * Errors: NULL_ARGUMENT, LENGTH, OVERLAP; TOO_LONG over 2^36 - 32 bytes of text, and for a nonce of no byte. Nothing was
+ * written.
+ */
+tablecrypt_status tablecrypt_gcm_hazmat_seal(const tablecrypt_gcm *gcm,
+                                             const uint8_t *nonce,
+                                             size_t nonce_length,
+                                             const uint8_t *aad,
+                                             size_t aad_length,
+                                             uint8_t *text,
+                                             size_t text_length,
+                                             uint8_t tag[16]);
+
+/**
+ * Opens in place what tablecrypt_gcm_hazmat_seal sealed, if `tag` is its tag.
+ *
+ * The text may share no byte with the nonce, the AAD or the tag.
+ *
+ * Errors: UNAUTHENTIC, and the text was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, and nothing was written.
+ */
+tablecrypt_status tablecrypt_gcm_hazmat_open(const tablecrypt_gcm *gcm,
+                                             const uint8_t *nonce,
+                                             size_t nonce_length,
+                                             const uint8_t *aad,
+                                             size_t aad_length,
+                                             uint8_t *text,
+                                             size_t text_length,
+                                             const uint8_t tag[16]);
 
 #ifdef __cplusplus
 } /* extern "C" */

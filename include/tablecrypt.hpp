@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //
 // Tablecrypt for C++17: tablecrypt.h with owners that free themselves. Nothing here throws but std::vector and
-// std::string, for want of memory; it compiles with -fno-exceptions and -fno-rtti.
+// std::string, for want of memory; it compiles with -fno-exceptions and -fno-rtti. TABLECRYPT_THROWS adds or_throw().
 //
 //     auto service = tablecrypt::service::open_local("demo");
 //     if (!service) return fail(service.message());
@@ -23,6 +23,9 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#if defined(TABLECRYPT_THROWS)
+#include <stdexcept>
+#endif
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -227,6 +230,72 @@ private:
     detail::owner<tablecrypt_structure, tablecrypt_structure_free> handle_;
 };
 
+// A date of C's: milliseconds since 1970, UTC.
+using date = std::chrono::system_clock::time_point;
+
+// What a table said of itself when it was asked.
+struct description {
+    std::string table, table_id;
+    date created;
+    tablecrypt_key_status status = TABLECRYPT_KEY_STATUS_ENABLED;
+    std::vector<std::string> kms_keys;        // their ARNs: the first is asked first, and any of them opens the table
+    std::optional<std::string> switching_to;  // while the status is UPDATING
+    std::optional<date> inaccessible_since;   // the KMS key was found inaccessible
+    std::optional<date> grace_since;          // it goes on with old keys
+    bool is_locked = false;                   // by hand
+    std::vector<std::string> structures;      // "base" first
+};
+
+// One generation of a structure's data key.
+struct generation {
+    std::string structure;
+    std::uint32_t number;
+    date created, seals_from;
+    bool seals;
+};
+
+// The number of the generation that a record was sealed with; its first eight bytes are enough.
+[[nodiscard]] inline result<std::uint32_t> generation_of_record(view record) noexcept {
+    std::uint32_t number = 0;
+    const auto status = tablecrypt_generation_of_record(record.data(), record.size(), &number);
+    if (status != TABLECRYPT_OK) return status;
+    return number;
+}
+
+namespace detail {
+
+inline date at(std::int64_t milliseconds) {
+    return date(std::chrono::duration_cast<date::duration>(std::chrono::milliseconds(milliseconds)));
+}
+
+inline std::optional<date> at_if(std::int64_t milliseconds) {
+    if (milliseconds == 0) return std::nullopt;
+    return at(milliseconds);
+}
+
+// Copies a description, and frees it.
+inline description copied(tablecrypt_description *handle) {
+    const owner<tablecrypt_description, tablecrypt_description_free> owned(handle);
+    description said;
+    said.table = tablecrypt_description_table(handle);
+    said.table_id = tablecrypt_description_table_id(handle);
+    said.created = at(tablecrypt_description_created(handle));
+    said.status = tablecrypt_description_status(handle);
+    for (std::size_t i = 0; i < tablecrypt_description_kms_key_count(handle); ++i) {
+        said.kms_keys.emplace_back(tablecrypt_description_kms_key(handle, i));
+    }
+    if (const char *to = tablecrypt_description_switching_to(handle)) said.switching_to = to;
+    said.inaccessible_since = at_if(tablecrypt_description_inaccessible_since(handle));
+    said.grace_since = at_if(tablecrypt_description_grace_since(handle));
+    said.is_locked = tablecrypt_description_is_locked(handle) != 0;
+    for (std::size_t i = 0; i < tablecrypt_description_structure_count(handle); ++i) {
+        said.structures.emplace_back(tablecrypt_description_structure(handle, i));
+    }
+    return said;
+}
+
+}  // namespace detail
+
 // An opened table.
 class table {
 public:
@@ -249,6 +318,23 @@ public:
     [[nodiscard]] result<structure> at(const std::string &name) const noexcept {
         return given([&](auto **out) { return tablecrypt_table_structure(handle(), name.c_str(), out); });
     }
+
+    [[nodiscard]] result<description> describe() const {
+        tablecrypt_description *made = nullptr;
+        const auto status = tablecrypt_table_describe(handle(), &made);
+        if (status != TABLECRYPT_OK) return status;
+        return detail::copied(made);
+    }
+
+    // By hand: every operation is LOCKED until unlock().
+    tablecrypt_status lock() const noexcept { return tablecrypt_table_lock(handle()); }
+    tablecrypt_status unlock() const noexcept { return tablecrypt_table_unlock(handle()); }
+
+    // For how long the keys stay usable if the KMS does not answer again; zero while they are locked.
+    [[nodiscard]] std::chrono::milliseconds permitted_for() const noexcept {
+        return std::chrono::milliseconds(tablecrypt_table_permitted_for(handle()));
+    }
+    [[nodiscard]] bool is_unlocked() const noexcept { return permitted_for().count() > 0; }
 
     [[nodiscard]] tablecrypt_table *handle() const noexcept { return handle_.get(); }
 
@@ -276,6 +362,10 @@ public:
         return table(opened);
     }
 
+    // By hand: all that it opened, and it opens nothing, until unlock().
+    tablecrypt_status lock() const noexcept { return tablecrypt_connection_lock(handle()); }
+    tablecrypt_status unlock() const noexcept { return tablecrypt_connection_unlock(handle()); }
+
     tablecrypt_status close() const noexcept { return tablecrypt_connection_close(handle()); }
 
     [[nodiscard]] tablecrypt_connection *handle() const noexcept { return handle_.get(); }
@@ -290,6 +380,7 @@ struct table_spec {
     std::vector<std::string> locals = {};
     std::vector<std::string> globals = {};
     std::optional<std::string> kms_key = {};
+    std::vector<std::string> other_kms_keys = {};  // under these too: any of them opens it
 };
 
 // What a KMS of the caller's is asked: tablecrypt_kms_request. It is there until the call returns.
@@ -465,6 +556,19 @@ public:
         return tablecrypt_settings_names_in_log(handle(), shown);
     }
 
+    // The key binds the lines; `who` is who this process is, in words of the caller.
+    [[nodiscard]] tablecrypt_status audit_log(const std::string &path, const std::array<std::uint8_t, 32> *key = nullptr,
+                                              const char *who = nullptr, bool best_effort = false) noexcept {
+        return tablecrypt_settings_audit_log(handle(), path.c_str(), key == nullptr ? nullptr : key->data(), who,
+                                             best_effort);
+    }
+    // Zero is no limit.
+    [[nodiscard]] tablecrypt_status rotate_after(milliseconds age, std::uint64_t records = 0,
+                                                 std::uint64_t bytes = 0) noexcept {
+        if (age.count() < 0) return TABLECRYPT_INVALID_SETTING;
+        return tablecrypt_settings_rotate_after(handle(), count(age), records, bytes);
+    }
+
     [[nodiscard]] tablecrypt_settings *handle() const noexcept { return handle_.get(); }
 
 private:
@@ -500,9 +604,110 @@ public:
 
     [[nodiscard]] tablecrypt_status create_table(const table_spec &spec) const {
         const auto locals = pointers(spec.locals), globals = pointers(spec.globals);
-        return tablecrypt_service_create_table(handle(), spec.name.c_str(), locals.data(), locals.size(),
-                                               globals.data(), globals.size(),
-                                               spec.kms_key ? spec.kms_key->c_str() : nullptr);
+        if (spec.other_kms_keys.empty()) {
+            return tablecrypt_service_create_table(handle(), spec.name.c_str(), locals.data(), locals.size(),
+                                                   globals.data(), globals.size(),
+                                                   spec.kms_key ? spec.kms_key->c_str() : nullptr);
+        }
+        if (!spec.kms_key) return TABLECRYPT_NULL_ARGUMENT;
+        auto keys = pointers(spec.other_kms_keys);
+        keys.insert(keys.begin(), spec.kms_key->c_str());
+        return tablecrypt_service_create_table_under(handle(), spec.name.c_str(), locals.data(), locals.size(),
+                                                     globals.data(), globals.size(), keys.data(), keys.size());
+    }
+
+    // The names of all tables, sorted.
+    [[nodiscard]] result<std::vector<std::string>> tables() const {
+        tablecrypt_names *made = nullptr;
+        if (const auto status = tablecrypt_service_tables(handle(), &made); status != TABLECRYPT_OK) return status;
+        const detail::owner<tablecrypt_names, tablecrypt_names_free> names(made);
+        std::vector<std::string> all;
+        for (std::size_t i = 0; i < tablecrypt_names_count(made); ++i) all.emplace_back(tablecrypt_names_at(made, i));
+        return all;
+    }
+
+    [[nodiscard]] result<description> describe_table(const std::string &name) const {
+        tablecrypt_description *made = nullptr;
+        const auto status = tablecrypt_service_describe_table(handle(), name.c_str(), &made);
+        if (status != TABLECRYPT_OK) return status;
+        return detail::copied(made);
+    }
+
+    // The ARN of the service default key, which is created if it is missing.
+    [[nodiscard]] result<std::string> default_key() const {
+        std::string arn(2048, '\0');
+        std::size_t length = 0;
+        const auto status = tablecrypt_service_default_key(handle(), arn.data(), arn.size() + 1, &length);
+        if (status != TABLECRYPT_OK) return status;
+        arn.resize(length);
+        return arn;
+    }
+
+    // What is done to a table's keys: tablecrypt.h says of each what it asks of the KMS, and what it leaves.
+    [[nodiscard]] tablecrypt_status delete_table(const std::string &name) const noexcept {
+        return tablecrypt_service_delete_table(handle(), name.c_str());
+    }
+    [[nodiscard]] tablecrypt_status add_structure(const std::string &table, const std::string &name) const noexcept {
+        return tablecrypt_service_add_structure(handle(), table.c_str(), name.c_str());
+    }
+    [[nodiscard]] tablecrypt_status drop_structure(const std::string &table, const std::string &name) const noexcept {
+        return tablecrypt_service_drop_structure(handle(), table.c_str(), name.c_str());
+    }
+    [[nodiscard]] result<std::vector<generation>> generations(const std::string &table) const {
+        tablecrypt_generations *made = nullptr;
+        const auto status = tablecrypt_service_generations(handle(), table.c_str(), &made);
+        if (status != TABLECRYPT_OK) return status;
+        const detail::owner<tablecrypt_generations, tablecrypt_generations_free> owned(made);
+        std::vector<generation> all;
+        for (std::size_t i = 0; i < tablecrypt_generations_count(made); ++i) {
+            tablecrypt_generation one = {};
+            one.size = sizeof one;
+            if (tablecrypt_generations_at(made, i, &one) != TABLECRYPT_OK) break;
+            all.push_back({one.structure, one.number, detail::at(one.created), detail::at(one.seals_from), one.seals != 0});
+        }
+        return all;
+    }
+    // A new generation of every structure's data key, or of one's.
+    [[nodiscard]] tablecrypt_status rotate(const std::string &table) const noexcept {
+        return tablecrypt_service_rotate(handle(), table.c_str(), nullptr);
+    }
+    [[nodiscard]] tablecrypt_status rotate(const std::string &table, const std::string &structure) const noexcept {
+        return tablecrypt_service_rotate(handle(), table.c_str(), structure.c_str());
+    }
+    [[nodiscard]] tablecrypt_status retire_generation(const std::string &table, std::uint32_t number) const noexcept {
+        return tablecrypt_service_retire_generation(handle(), table.c_str(), number);
+    }
+    // From the KMS key that is asked first, or from one that is named.
+    [[nodiscard]] tablecrypt_status rewrap(const std::string &table, const std::string &to) const noexcept {
+        return tablecrypt_service_rewrap(handle(), table.c_str(), nullptr, to.c_str());
+    }
+    [[nodiscard]] tablecrypt_status rewrap(const std::string &table, const std::string &from,
+                                           const std::string &to) const noexcept {
+        return tablecrypt_service_rewrap(handle(), table.c_str(), from.c_str(), to.c_str());
+    }
+    [[nodiscard]] tablecrypt_status plan_rewrap(const std::string &table, const std::string &to) const noexcept {
+        return tablecrypt_service_plan_rewrap(handle(), table.c_str(), nullptr, to.c_str());
+    }
+    [[nodiscard]] tablecrypt_status switch_key(const std::string &table, const std::vector<std::string> &kms_keys) const {
+        const auto keys = pointers(kms_keys);
+        return tablecrypt_service_switch_key(handle(), table.c_str(), keys.data(), keys.size());
+    }
+    [[nodiscard]] tablecrypt_status add_kms_key(const std::string &table, const std::string &key) const noexcept {
+        return tablecrypt_service_add_kms_key(handle(), table.c_str(), key.c_str());
+    }
+    [[nodiscard]] tablecrypt_status remove_kms_key(const std::string &table, const std::string &key) const noexcept {
+        return tablecrypt_service_remove_kms_key(handle(), table.c_str(), key.c_str());
+    }
+
+    // By hand: all tables of all connections, until unlock().
+    tablecrypt_status lock() const noexcept { return tablecrypt_service_lock(handle()); }
+    tablecrypt_status unlock() const noexcept { return tablecrypt_service_unlock(handle()); }
+
+    [[nodiscard]] result<tablecrypt_metrics> metrics() const noexcept {
+        tablecrypt_metrics metrics = {};
+        metrics.size = sizeof metrics;
+        if (const auto status = tablecrypt_service_metrics(handle(), &metrics); status != TABLECRYPT_OK) return status;
+        return metrics;
     }
 
     [[nodiscard]] result<connection> connect() const noexcept {
@@ -632,6 +837,16 @@ public:
                                    tag.data(), out.data());
     }
 
+    // In place, with a nonce of any length: take this only where a format dictates it.
+    [[nodiscard]] tablecrypt_status hazmat_seal(view nonce, view aad, buffer text, tag128 &tag) const noexcept {
+        return tablecrypt_gcm_hazmat_seal(handle(), nonce.data(), nonce.size(), aad.data(), aad.size(), text.data(),
+                                          text.size(), tag.data());
+    }
+    [[nodiscard]] tablecrypt_status hazmat_open(view nonce, view aad, buffer text, const tag128 &tag) const noexcept {
+        return tablecrypt_gcm_hazmat_open(handle(), nonce.data(), nonce.size(), aad.data(), aad.size(), text.data(),
+                                          text.size(), tag.data());
+    }
+
     // Seals many messages in place: all, or none.
     template <class Messages>
     [[nodiscard]] tablecrypt_status seal_many(Messages &messages) const noexcept {
@@ -657,6 +872,87 @@ public:
 private:
     detail::owner<tablecrypt_gcm, tablecrypt_gcm_free> handle_;
 };
+
+using nonce192 = std::array<std::uint8_t, 24>;
+using prefix96 = std::array<std::uint8_t, 12>;
+
+// XAES-256-GCM under one key: nonces of 24 bytes, which may be random.
+class xaes {
+public:
+    // Takes the handle.
+    explicit xaes(tablecrypt_xaes *handle) noexcept : handle_(handle) {}
+
+    [[nodiscard]] static result<xaes> expand(const key256 &key) noexcept {
+        tablecrypt_xaes *expanded = nullptr;
+        if (const auto status = tablecrypt_xaes_expand(key.data(), &expanded); status != TABLECRYPT_OK) return status;
+        return xaes(expanded);
+    }
+
+    // As gcm's.
+    [[nodiscard]] tablecrypt_status seal(const nonce192 &nonce, view aad, view text, buffer out,
+                                         tag128 &tag) const noexcept {
+        if (out.size() < text.size()) return TABLECRYPT_OUTPUT_TOO_SHORT;
+        return tablecrypt_xaes_seal(handle(), nonce.data(), aad.data(), aad.size(), text.data(), text.size(),
+                                    out.data(), tag.data());
+    }
+    [[nodiscard]] tablecrypt_status open(const nonce192 &nonce, view aad, view text, const tag128 &tag,
+                                         buffer out) const noexcept {
+        if (out.size() < text.size()) return TABLECRYPT_OUTPUT_TOO_SHORT;
+        return tablecrypt_xaes_open(handle(), nonce.data(), aad.data(), aad.size(), text.data(), text.size(),
+                                    tag.data(), out.data());
+    }
+
+    // The key of all nonces that begin so, whose own nonces are the other 12 bytes.
+    [[nodiscard]] result<gcm> derive(const prefix96 &prefix) const noexcept {
+        tablecrypt_gcm *derived = nullptr;
+        const auto status = tablecrypt_xaes_derive(handle(), prefix.data(), &derived);
+        if (status != TABLECRYPT_OK) return status;
+        return gcm(derived);
+    }
+
+    [[nodiscard]] tablecrypt_xaes *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::owner<tablecrypt_xaes, tablecrypt_xaes_free> handle_;
+};
+
+// How many keys of this process stand in which kind of memory now.
+[[nodiscard]] inline tablecrypt_key_memory_use key_memory() noexcept {
+    tablecrypt_key_memory_use memory = {};
+    memory.size = sizeof memory;
+    (void)tablecrypt_key_memory(&memory);
+    return memory;
+}
+
+#if defined(TABLECRYPT_THROWS)
+
+// The throwing face, for programs that define TABLECRYPT_THROWS before they include this:
+//
+//     auto service = tablecrypt::or_throw(tablecrypt::service::open_local("demo"));
+//     tablecrypt::or_throw(service.create_table({"flights"}));
+class error : public std::runtime_error {
+public:
+    explicit error(tablecrypt_status status)
+        : std::runtime_error(tablecrypt_status_message(status)), status_(status) {}
+
+    [[nodiscard]] tablecrypt_status status() const noexcept { return status_; }
+
+private:
+    tablecrypt_status status_;
+};
+
+// The value, or the status as an exception.
+template <class T>
+T or_throw(result<T> given) {
+    if (!given) throw error(given.status());
+    return *std::move(given);
+}
+
+inline void or_throw(tablecrypt_status status) {
+    if (status != TABLECRYPT_OK) throw error(status);
+}
+
+#endif
 
 }  // namespace tablecrypt
 

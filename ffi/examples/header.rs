@@ -5,8 +5,22 @@ use std::fs;
 use std::path::Path;
 
 /// The header's order.
-const SOURCES: [&str; 9] =
-    ["status", "kms", "settings", "service", "connection", "table", "structure", "local_kms", "gcm"];
+const SOURCES: [&str; 14] = [
+    "status",
+    "kms",
+    "settings",
+    "service",
+    "connection",
+    "table",
+    "structure",
+    "description",
+    "generation",
+    "changes",
+    "metrics",
+    "local_kms",
+    "gcm",
+    "xaes",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ffi = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -7,7 +7,6 @@
 
 #![allow(unsafe_code, reason = "pointers from C; CONTRIBUTING.md names this file")]
 
-use core::ffi::{CStr, c_char};
 use core::mem::{self, MaybeUninit};
 use core::ops::Range;
 use core::panic::AssertUnwindSafe;
@@ -17,7 +16,14 @@ use std::panic::catch_unwind;
 
 use envelope::core::InOutBuf;
 
+pub(crate) use self::array::Array;
+pub(crate) use self::sized::{fill_sized, size_of_struct};
+pub(crate) use self::text::{copy_text, optional_text, string, text, texts};
 use crate::status::{Failure, Status};
+
+mod array;
+mod sized;
+mod text;
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a panic has to be caught before it reaches C, so it has to unwind");
@@ -189,119 +195,6 @@ pub(crate) unsafe fn take_back<T>(handle: *mut T) {
         drop(unsafe { Box::from_raw(handle) });
         Ok(())
     });
-}
-
-/// A string of C's, without its NUL.
-///
-/// # Safety
-/// The header's promise: it ends with a NUL.
-pub(crate) unsafe fn string<'a>(start: *const c_char) -> Result<&'a CStr, Failure> {
-    if start.is_null() {
-        return Err(Status::NullArgument.into());
-    }
-    // SAFETY: not NULL, and ended by a NUL, as promised.
-    Ok(unsafe { CStr::from_ptr(start) })
-}
-
-/// A string of C's that is a name.
-///
-/// # Safety
-/// As [`string`].
-pub(crate) unsafe fn text<'a>(start: *const c_char) -> Result<&'a str, Failure> {
-    // SAFETY: as this function.
-    let string = unsafe { string(start) }?;
-    string.to_str().map_err(|_| Status::InvalidUtf8.into())
-}
-
-/// A name that may be NULL.
-///
-/// # Safety
-/// As [`string`], if it is not NULL.
-pub(crate) unsafe fn optional_text<'a>(start: *const c_char) -> Result<Option<&'a str>, Failure> {
-    if start.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: as this function.
-    unsafe { text(start) }.map(Some)
-}
-
-/// An array of names; NULL stands for none, if the count says so too.
-///
-/// # Safety
-/// The header's promise, for the array and for each string.
-pub(crate) unsafe fn texts<'a>(start: *const *const c_char, count: usize) -> Result<Vec<&'a str>, Failure> {
-    let names = Array::new(start.cast_mut(), count)?;
-    let name = |index| {
-        // SAFETY: as this function.
-        let name = unsafe { names.read(index) };
-        // SAFETY: as this function.
-        unsafe { text(name) }
-    };
-    (0..count).map(name).collect()
-}
-
-/// Values that a call reads and writes back, one at a time: no reference to them is made.
-pub(crate) struct Array<T> {
-    start: *mut T,
-    count: usize,
-}
-
-impl<T: Copy> Array<T> {
-    /// NULL stands for none, if the count says so too.
-    #[inline]
-    pub(crate) fn new(start: *mut T, count: usize) -> Result<Self, Failure> {
-        check(start.cast(), count.checked_mul(size_of::<T>()).ok_or(Status::Length)?)?;
-        Ok(Self { start, count })
-    }
-
-    /// One value, which NULL stands for the lack of.
-    pub(crate) fn optional(start: *mut T) -> Result<Self, Failure> {
-        Self::new(start, usize::from(!start.is_null()))
-    }
-
-    #[inline]
-    pub(crate) const fn count(&self) -> usize {
-        self.count
-    }
-
-    #[inline]
-    pub(crate) fn range(&self) -> Range<usize> {
-        self.start.addr()..self.start.addr() + self.count * size_of::<T>()
-    }
-
-    /// The value at this index.
-    ///
-    /// # Safety
-    /// The header's promise; `T` takes any bytes, also those that were never written.
-    #[inline]
-    pub(crate) unsafe fn read(&self, index: usize) -> T {
-        assert!(index < self.count);
-        // SAFETY: one of `count`, as promised.
-        unsafe { self.start.wrapping_add(index).read_unaligned() }
-    }
-
-    /// Writes the value at this index.
-    ///
-    /// # Safety
-    /// The header's promise; and no reference leads there.
-    #[inline]
-    pub(crate) unsafe fn write(&self, index: usize, value: T) {
-        assert!(index < self.count);
-        // SAFETY: one of `count`, as promised.
-        unsafe { self.start.wrapping_add(index).write_unaligned(value) };
-    }
-
-    /// Writes all of them.
-    ///
-    /// # Safety
-    /// As [`Array::write`].
-    #[inline]
-    pub(crate) unsafe fn fill(&self, value: T) {
-        for index in 0..self.count {
-            // SAFETY: as this function.
-            unsafe { self.write(index, value) };
-        }
-    }
 }
 
 /// What the caller wrote into a field that it need not write otherwise.

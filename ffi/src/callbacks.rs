@@ -16,7 +16,7 @@ use envelope::KeyBox;
 use envelope::core::{KEY, Key};
 use envelope::kms::{EncryptionContext, GeneratedKey, KeyMetadata, KeyState, Kms, KmsError, note_request};
 
-use crate::boundary::Input;
+use crate::boundary::{self, Input};
 use crate::kms::{KmsAnswer, KmsCall, KmsCallbacks, KmsPair, KmsRequest, KmsState};
 use crate::status::{Failure, Status};
 
@@ -37,12 +37,10 @@ impl Callbacks {
     /// # Safety
     /// The header's promise: as many bytes as its first member says.
     pub(crate) unsafe fn new(functions: *const KmsCallbacks, caller: *mut c_void) -> Result<Self, Failure> {
-        let size = Input::new(functions.cast(), size_of::<usize>())?;
-        // SAFETY: the header's promise: what is not NULL begins with its size.
-        let size = unsafe { size.bytes() };
-        let size = usize::from_ne_bytes(size.try_into().map_err(|_| Status::Length)?);
+        // SAFETY: the header's promise.
+        let size = unsafe { boundary::size_of_struct(functions) }?;
         // This is the first version, so none is shorter; of a later one nothing is known here, and nothing may be in it.
-        if size < size_of::<KmsCallbacks>() || size > LARGEST {
+        if size < size_of::<KmsCallbacks>() {
             return Err(Status::Length.into());
         }
         // SAFETY: the header's promise: it has as many bytes as it says.
@@ -254,9 +252,6 @@ fn refused(status: i32) -> Result<(), KmsError> {
 fn terminated(room: &[u8]) -> Option<&str> {
     CStr::from_bytes_until_nul(room).ok()?.to_str().ok()
 }
-
-/// How large a struct of a later version may be.
-const LARGEST: usize = 4096;
 
 // The header says these numbers.
 const WRAPPED: usize = 6144;

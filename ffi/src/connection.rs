@@ -56,6 +56,37 @@ pub unsafe extern "C" fn tablecrypt_connection_close(connection: *const Connecti
     })
 }
 
+/// Locks all tables that the connection opened by hand, and opens none: their permissions' keys are wiped now, and every operation answers LOCKED until
+/// tablecrypt_connection_unlock. What runs at this moment still ends well.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_connection_lock(connection: *const Connection) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        unsafe { boundary::shared(connection) }?.0.lock();
+        Ok(())
+    })
+}
+
+/// Takes back tablecrypt_connection_lock, and tablecrypt_table_lock for each of its tables. The next operation asks the KMS.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_connection_unlock(connection: *const Connection) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        unsafe { boundary::shared(connection) }?.0.unlock();
+        Ok(())
+    })
+}
+
 /// Frees the connection; nothing for NULL. Tables and structures that came from it go on until they are freed.
 ///
 /// # Safety

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use envelope::core::{AAD_LIMIT, Aes256Gcm, Backend, Key, Nonce, OpenMessage, SealMessage, TAG, TEXT_LIMIT, Tag};
 
 use crate::boundary::{self, Array, Input, Output};
+use crate::detached::{self, Parts};
 use crate::places;
 use crate::status::{Failure, Status};
 
@@ -18,7 +19,7 @@ use crate::status::{Failure, Status};
 /// A nonce must never be used twice under one key: that gives away the texts and the means to forge. Records of a
 /// tablecrypt_structure need no nonce from the caller.
 pub struct Gcm {
-    gcm: Aes256Gcm,
+    pub(crate) gcm: Aes256Gcm,
     backend: &'static CStr,
 }
 
@@ -56,9 +57,7 @@ pub unsafe extern "C" fn tablecrypt_gcm_expand(key: *const u8, gcm: *mut *mut Gc
         let make = || {
             // SAFETY: the header's promise; nothing is written while it lives.
             let key = Key::from(unsafe { boundary::array(key) }?);
-            let gcm = Aes256Gcm::new(&key);
-            let backend = name(gcm.backend()).ok_or(Status::NoSuchBackend)?;
-            Ok(Gcm { gcm, backend })
+            Gcm::new(Aes256Gcm::new(&key))
         };
         // SAFETY: the header's promise.
         unsafe { boundary::give(gcm, make) }
@@ -119,24 +118,9 @@ pub unsafe extern "C" fn tablecrypt_gcm_seal(
     boundary::call(|| {
         // SAFETY: the header's promise.
         let gcm = unsafe { boundary::shared(gcm) }?;
-        let nonce = Input::new(nonce, size_of::<Nonce>())?;
-        let aad = Input::new(aad, aad_length)?;
-        let text = Input::new(text, text_length)?;
-        let out = Output::new(out, text_length)?;
-        let tag = Output::new(tag, TAG)?;
-        out.on_or_apart_from(text)?;
-        out.apart_from([nonce.range(), aad.range(), tag.range()])?;
-        tag.apart_from([nonce.range(), aad.range(), text.range()])?;
-        // SAFETY: the header's promise; `out` and `tag` are apart from it.
-        let nonce = unsafe { nonce.bytes() }.try_into().map_err(|_| Status::Length)?;
-        // SAFETY: as the nonce.
-        let aad = unsafe { aad.bytes() };
-        // SAFETY: the header's promise; one place or apart, and `out` is apart from the rest.
-        let text = unsafe { boundary::in_out(text, out) };
-        let sealed = gcm.gcm.seal_inout(nonce, aad, text)?;
-        // SAFETY: the header's promise; apart from all others.
-        unsafe { tag.bytes() }.copy_from_slice(&sealed);
-        Ok(())
+        let parts = Parts { nonce, aad, aad_length, text, text_length, out };
+        // SAFETY: the header's promise.
+        unsafe { detached::seal(parts, tag, |nonce: &Nonce, aad, text| gcm.gcm.seal_inout(nonce, aad, text)) }
     })
 }
 
@@ -164,22 +148,9 @@ pub unsafe extern "C" fn tablecrypt_gcm_open(
     boundary::call(|| {
         // SAFETY: the header's promise.
         let gcm = unsafe { boundary::shared(gcm) }?;
-        let nonce = Input::new(nonce, size_of::<Nonce>())?;
-        let aad = Input::new(aad, aad_length)?;
-        let text = Input::new(text, text_length)?;
-        let tag = Input::new(tag, TAG)?;
-        let out = Output::new(out, text_length)?;
-        out.on_or_apart_from(text)?;
-        out.apart_from([nonce.range(), aad.range(), tag.range()])?;
-        // SAFETY: the header's promise; `out` is apart from it.
-        let nonce = unsafe { nonce.bytes() }.try_into().map_err(|_| Status::Length)?;
-        // SAFETY: as the nonce.
-        let aad = unsafe { aad.bytes() };
-        // SAFETY: as the nonce.
-        let tag: &Tag = unsafe { tag.bytes() }.try_into().map_err(|_| Status::Length)?;
-        // SAFETY: the header's promise; one place or apart, and `out` is apart from the rest.
-        let text = unsafe { boundary::in_out(text, out) };
-        gcm.gcm.open_inout(nonce, aad, text, tag).map_err(Failure::from)
+        let parts = Parts { nonce, aad, aad_length, text, text_length, out };
+        // SAFETY: the header's promise.
+        unsafe { detached::open(parts, tag, |nonce: &Nonce, aad, text, tag| gcm.gcm.open_inout(nonce, aad, text, tag)) }
     })
 }
 
@@ -347,6 +318,13 @@ unsafe fn answer(messages: &Array<Message>, index: usize, status: Status, tag: O
 
 /// How many messages become references at a time.
 const BATCH: usize = 64;
+
+impl Gcm {
+    pub(crate) fn new(gcm: Aes256Gcm) -> Result<Self, Failure> {
+        let backend = name(gcm.backend()).ok_or(Status::NoSuchBackend)?;
+        Ok(Self { gcm, backend })
+    }
+}
 
 impl Message {
     /// Its AAD and its text.

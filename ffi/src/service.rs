@@ -19,7 +19,7 @@ use crate::status::{Failure, Status};
 pub const ABI: u32 = 1;
 
 /// Tables under a KMS.
-pub struct Service(envelope::Service);
+pub struct Service(pub(crate) envelope::Service);
 
 /// The interface that the library has: it should be the TABLECRYPT_ABI that the program was compiled with.
 #[unsafe(no_mangle)]
@@ -105,28 +105,73 @@ pub unsafe extern "C" fn tablecrypt_service_create_table(
     global_count: usize,
     kms_key: *const c_char,
 ) -> Status {
+    let keys = &raw const kms_key;
+    let count = usize::from(!kms_key.is_null());
+    // SAFETY: the header's promise; an array of none or of this one.
+    unsafe {
+        tablecrypt_service_create_table_under(service, table, locals, local_count, globals, global_count, keys, count)
+    }
+}
+
+/// As tablecrypt_service_create_table, under several KMS keys, the first of which is asked first: any of them opens the
+/// table, so whoever is to be locked out must be refused by all of them. No key is the service default key.
+///
+/// Errors: as tablecrypt_service_create_table.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_create_table_under(
+    service: *const Service,
+    table: *const c_char,
+    locals: *const *const c_char,
+    local_count: usize,
+    globals: *const *const c_char,
+    global_count: usize,
+    kms_keys: *const *const c_char,
+    kms_key_count: usize,
+) -> Status {
     boundary::call(|| {
         // SAFETY: the header's promise.
         let service = unsafe { boundary::shared(service) }?;
         // SAFETY: the header's promise.
-        let table = unsafe { boundary::text(table) }?;
+        let mut spec = TableSpec::new(unsafe { boundary::text(table) }?);
         // SAFETY: the header's promise.
-        let locals = unsafe { boundary::texts(locals, local_count) }?;
-        // SAFETY: the header's promise.
-        let globals = unsafe { boundary::texts(globals, global_count) }?;
-        // SAFETY: the header's promise.
-        let kms_key = unsafe { boundary::optional_text(kms_key) }?;
-        let mut spec = TableSpec::new(table);
-        for name in locals {
+        for name in unsafe { boundary::texts(locals, local_count) }? {
             spec = spec.local(name);
         }
-        for name in globals {
+        // SAFETY: the header's promise.
+        for name in unsafe { boundary::texts(globals, global_count) }? {
             spec = spec.global(name);
         }
-        if let Some(key) = kms_key {
-            spec = spec.kms_key(key);
+        // SAFETY: the header's promise.
+        for (index, key) in unsafe { boundary::texts(kms_keys, kms_key_count) }?.into_iter().enumerate() {
+            spec = if index == 0 { spec.kms_key(key) } else { spec.also_under(key) };
         }
         service.0.create_table(&spec).map(drop).map_err(Failure::from)
+    })
+}
+
+/// Writes the ARN of the service default key, with its NUL, and says in `length`, which may be NULL, how long it is without
+/// that. The key is created if it is missing. tablecrypt_service_create_table does this by itself when it has to.
+///
+/// Errors: NULL_ARGUMENT, LENGTH, OVERLAP; OUTPUT_TOO_SHORT, and nothing was written but `length`; ACCESS_DENIED,
+/// KEY_UNAVAILABLE; KEY_NOT_FOUND after tablecrypt_settings_require_default_key.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_default_key(
+    service: *const Service,
+    arn: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        let key = unsafe { boundary::shared(service) }?.0.default_key()?;
+        // SAFETY: the header's promise.
+        unsafe { boundary::copy_text(&key, arn, capacity, length) }
     })
 }
 
@@ -171,6 +216,38 @@ pub unsafe extern "C" fn tablecrypt_service_connect_as(
         };
         // SAFETY: the header's promise.
         unsafe { boundary::give(connection, make) }
+    })
+}
+
+/// Locks all tables of all connections of the service by hand: all their keys are wiped now, and every operation answers LOCKED until
+/// tablecrypt_service_unlock. What runs at this moment still ends well. No key
+/// of theirs is left in this process then. Tables can be created and described.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_lock(service: *const Service) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        unsafe { boundary::shared(service) }?.0.lock();
+        Ok(())
+    })
+}
+
+/// Takes back tablecrypt_service_lock; what was locked by itself stays locked. The next operation asks the KMS.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_service_unlock(service: *const Service) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        unsafe { boundary::shared(service) }?.0.unlock();
+        Ok(())
     })
 }
 

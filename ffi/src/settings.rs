@@ -4,11 +4,14 @@
 
 use core::ffi::{c_char, c_int};
 use core::time::Duration;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use envelope::{Error, ServiceBuilder};
+use envelope::audit::AuditLog;
+use envelope::core::{KEY, Key};
+use envelope::{Error, KeyBox, RotationPolicy, ServiceBuilder};
 
 use crate::boundary;
+use crate::service;
 use crate::status::{Failure, Status};
 
 /// The settings of a service, for tablecrypt_service_open, which copies them. All times are in milliseconds.
@@ -42,6 +45,8 @@ struct Values {
     default_key: Option<String>,
     require_default_key: bool,
     names_in_log: bool,
+    audit: Option<Arc<AuditLog>>,
+    rotation: Option<RotationPolicy>,
 }
 
 /// Gives settings, none of which is set.
@@ -214,6 +219,87 @@ pub unsafe extern "C" fn tablecrypt_settings_names_in_log(settings: *mut Setting
     unsafe { setting(settings, set) }
 }
 
+/// Records every KMS call and every change of a table in the file `path`, which is created, before the answer is used: a key
+/// that cannot be recorded is not used, unless `best_effort` is not 0. `key` is of 32 bytes, and binds the lines so that only
+/// who has it can write a log that is taken for whole; NULL is none. `who` is who this process is, in words of the caller;
+/// NULL is none. The caller's copy of the key stays the caller's to wipe.
+///
+/// Errors: NULL_ARGUMENT, INVALID_UTF8; NOT_BUILT_IN in a library without the feature full.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_settings_audit_log(
+    settings: *mut Settings,
+    path: *const c_char,
+    key: *const u8,
+    who: *const c_char,
+    best_effort: c_int,
+) -> Status {
+    let set = |values: &mut Values| {
+        if !cfg!(feature = "full") {
+            return Err(Status::NotBuiltIn.into());
+        }
+        // SAFETY: the header's promise.
+        let mut log = AuditLog::new(service::path(unsafe { boundary::string(path) }?));
+        // SAFETY: the header's promise.
+        if let Some(who) = unsafe { boundary::optional_text(who) }? {
+            log = log.who(who);
+        }
+        if !key.is_null() {
+            // SAFETY: the header's promise; nothing is written while it lives.
+            let key: &[u8; KEY] = unsafe { boundary::array(key) }?;
+            log = log.with_key(KeyBox::fill(Key::zeroed(), |own| {
+                own.expose_mut().copy_from_slice(key);
+                Ok::<_, Failure>(())
+            })?);
+        }
+        if best_effort != 0 {
+            log = log.best_effort();
+        }
+        values.audit = Some(Arc::new(log));
+        Ok(())
+    };
+    // SAFETY: the header's promise.
+    unsafe { setting(settings, set) }
+}
+
+/// Has data keys rotated by themselves, as soon as the newest generation is as old as `age`, or one process has sealed about
+/// so many records or so many bytes of text with it; 0 is no limit. Not unless set. Each rotation is one KMS call more, in
+/// the background.
+///
+/// Errors: NULL_ARGUMENT; NOT_BUILT_IN in a library without the feature full.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_settings_rotate_after(
+    settings: *mut Settings,
+    age: u64,
+    records: u64,
+    bytes: u64,
+) -> Status {
+    let set = |values: &mut Values| {
+        if !cfg!(feature = "full") {
+            return Err(Status::NotBuiltIn.into());
+        }
+        let mut policy = RotationPolicy::default();
+        if age > 0 {
+            policy = policy.age(Duration::from_millis(age));
+        }
+        if records > 0 {
+            policy = policy.records(records);
+        }
+        if bytes > 0 {
+            policy = policy.bytes(bytes);
+        }
+        values.rotation = (policy != RotationPolicy::default()).then_some(policy);
+        Ok(())
+    };
+    // SAFETY: the header's promise.
+    unsafe { setting(settings, set) }
+}
+
 /// Frees the settings; nothing for NULL. Services that were opened with them go on.
 ///
 /// # Safety
@@ -276,6 +362,14 @@ impl Settings {
         }
         if values.require_default_key {
             builder = builder.require_default_key();
+        }
+        if cfg!(feature = "full") {
+            if let Some(audit) = values.audit {
+                builder = builder.audit(audit);
+            }
+            if let Some(policy) = values.rotation {
+                builder = builder.rotate_after(policy);
+            }
         }
         Ok(builder)
     }

@@ -75,6 +75,50 @@ pub unsafe extern "C" fn tablecrypt_table_structure(
     unsafe { named(table, name, structure, |table, name| table.structure(&name.parse()?)) }
 }
 
+/// Locks the table by hand: its permission's keys are wiped now, and every operation answers LOCKED until
+/// tablecrypt_table_unlock. What runs at this moment still ends well. Where a
+/// tablecrypt_settings_scope is shared it locks the table for all connections that share it; others go on.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_table_lock(table: *const Table) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        unsafe { boundary::shared(table) }?.0.lock();
+        Ok(())
+    })
+}
+
+/// Takes back tablecrypt_table_lock. The next operation asks the KMS.
+///
+/// Errors: NULL_ARGUMENT.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_table_unlock(table: *const Table) -> Status {
+    boundary::call(|| {
+        // SAFETY: the header's promise.
+        unsafe { boundary::shared(table) }?.0.unlock();
+        Ok(())
+    })
+}
+
+/// For how many milliseconds the keys stay usable if the KMS does not answer again; 0 while they are locked, and for NULL.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_table_permitted_for(table: *const Table) -> u64 {
+    // SAFETY: the header's promise.
+    let table = unsafe { boundary::optional(table) };
+    let left = table.and_then(|table| table.0.permitted_for()).unwrap_or_default();
+    left.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u64::MAX)
+}
+
 /// Frees the table; nothing for NULL. Structures that came from it go on.
 ///
 /// # Safety

@@ -20,6 +20,8 @@ int main(int argc, char **argv) {
     test_forgery(argv[2]);
     test_overlaps(argv[2]);
     test_bad_arguments(argv[2]);
+    test_administration(argv[2]);
+    test_misuse(argv[2]);
     test_bad_storage(argv[2]);
     printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;

@@ -12,6 +12,8 @@ void test_batches(const char *folder);
 void test_forgery(const char *folder);
 void test_overlaps(const char *folder);
 void test_bad_arguments(const char *folder);
+void test_administration(const char *folder);
+void test_misuse(const char *folder);
 void test_bad_storage(const char *folder);
 
 #endif

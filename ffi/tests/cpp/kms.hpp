@@ -1,4 +1,4 @@
-// A KMS of the caller's from C++, and settings.
+// A KMS of the caller's from C++, settings, and what is done to keys.
 
 #ifndef KMS_HPP
 #define KMS_HPP
@@ -6,6 +6,7 @@
 #include <string>
 
 void test_own_kms(const std::string &folder);
+void test_administration(const std::string &folder);
 void test_settings();
 
 #endif
