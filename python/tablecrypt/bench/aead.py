@@ -115,10 +115,10 @@ def table(speeds: dict[str, dict[str, dict[int, float]]], skipped: dict[str, str
     for direction, libraries in speeds.items():
         sizes = list(next(iter(libraries.values())))
         width = max(map(len, libraries))
-        heads = "".join(f"{head(size):>10}" for size in sizes)
+        heads = "".join(f"{head(size):>12}" for size in sizes)
         lines.append(f"{direction + ', ns a call':{width}}{heads}{'1 MiB, GB/s':>14}")
         for name, taken in libraries.items():
-            figures = "".join(f"{1e9 * taken[size]:>10,.0f}" for size in sizes)
+            figures = "".join(f"{1e9 * taken[size]:>12,.0f}" for size in sizes)
             lines.append(f"{name:{width}}{figures}{(1 << 20) / taken[1 << 20] / 1e9:>14.2f}")
         lines.append("")
     lines += [f"{name}: left out, {why}" for name, why in skipped.items()]
