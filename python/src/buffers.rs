@@ -13,8 +13,9 @@
 //!
 //! A buffer's exporter neither moves nor frees it before it is released (PEP 3118). The GIL argument needs that nothing
 //! here runs Python code while a slice lives: the functions given to [`new_bytes`], [`new_bytes_many`], [`write_into`] and
-//! [`write_many_into`] call envelope and core, which know nothing of Python, by operations that never wait for a KMS, which may. It does not hold against native code that writes
-//! to a buffer without the GIL at the same time, as it would not for anything else in Python.
+//! [`write_many_into`] call envelope and core, which know nothing of Python, by operations that never wait for a KMS, which may. It
+//! does not hold against native code that writes to a buffer without the GIL at the same time, as it would not for anything else in
+//! Python.
 //!
 //! Weighed and left: to release the GIL over a caller's own buffers too, as hashlib does. A thread that then changes a
 //! record while it is opened is not an odd result but undefined behaviour. To copy such buffers first costs memory.
