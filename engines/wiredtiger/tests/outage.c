@@ -1,5 +1,5 @@
-/* The KMS fails, hangs or refuses while a database is under load. Its permissions are short here: refreshed after 100 ms,
- * and wiped 100 ms later. What is waited for is what is said and counted; no test knows how long something takes. */
+/* The KMS fails, hangs or refuses while a database is under load. Its permissions are short here: refreshed after 100 ms;
+ * wiped 100 ms later where it fails, and only by its no where it refuses, for what a deadline has wiped cannot drain. What is waited for is what is said and counted; no test knows how long something takes. */
 
 #include <errno.h>
 #include <string.h>
@@ -85,10 +85,10 @@ static void without_patience_it_panics(void) {
 
 static void a_no_is_said_and_the_engine_drains(void) {
     share();
-    kms_start(100, 100, 60 * 1000);
+    kms_start(100, 30 * 1000, 60 * 1000);
     start("drain=60s", ROOMY);
     kms_answer(TABLECRYPT_KEY_DISABLED);
-    CHECK(home_wait(&home, "flights: the KMS key is disabled"));
+    CHECK(home_wait(&home, ": the KMS key is disabled"));
     CHECK(home_wait(&home, "close the database now"));
     CHECK_ERROR(0, load_stop(load));
     CHECK_ERROR(0, home_close(&home));
@@ -102,7 +102,7 @@ static void without_a_drain_it_loses_rows(void) {
     pid_t child;
 
     share();
-    kms_start(100, 100, 0);
+    kms_start(100, 30 * 1000, 0);
     if ((child = fork()) == 0) {
         start("drain=0", ROOMY);
         kms_answer(TABLECRYPT_KEY_DISABLED);
@@ -122,12 +122,12 @@ static void a_no_that_is_taken_back_in_time_panics_nothing(void) {
     int before;
 
     share();
-    kms_start(100, 100, 60 * 1000);
+    kms_start(100, 30 * 1000, 60 * 1000);
     start("drain=60s", SMALL);
     kms_answer(TABLECRYPT_ACCESS_DENIED);
-    CHECK(home_wait(&home, "flights: the KMS denies"));
+    CHECK(home_wait(&home, ": the KMS denies"));
     kms_answer(TABLECRYPT_OK);
-    CHECK(home_wait(&home, "flights: the key is back after"));
+    CHECK(home_wait(&home, ": the key is back after"));
     before = load_acknowledged(load);
     CHECK(load_wait(load, before + 1000) >= before + 1000);
     CHECK_ERROR(0, load_stop(load));
