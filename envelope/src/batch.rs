@@ -14,7 +14,7 @@
 use core::mem;
 use std::sync::Arc;
 
-use tablecrypt_core::{self as gcm, Aes256Gcm, InOutBuf, OpenMessage, SealMessage, TAG};
+use tablecrypt_core::{self as gcm, Aes256Gcm, InOutBuf, Nonce, OpenMessage, PREFIX, SealMessage, TAG};
 
 use crate::keys::{DataKey, StructureKeys};
 use crate::readers::Derived;
@@ -99,8 +99,8 @@ fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Optio
         let Some(rest) = nonces.next(item.input.len() as u64) else { break };
         done += 1;
         if is_alone {
-            let sealed = key.seal_under(cipher, &session.prefix, &rest, item.context, Some(item.input), out);
-            item.written = sealed.map(|()| needed);
+            item.written =
+                seal_alone(key, cipher, &session.prefix, &rest, (item.context, item.input), out).map(|()| needed);
             continue;
         }
         item.written = Ok(needed);
@@ -118,6 +118,25 @@ fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Optio
         *tag = message.tag;
     }
     (done > 0).then_some(done)
+}
+
+/// A text that is too long to be laid out with others.
+#[inline(never)]
+fn seal_alone(
+    key: &DataKey,
+    cipher: &Aes256Gcm,
+    prefix: &[u8; PREFIX],
+    rest: &Nonce,
+    (context, text): (&[u8], &[u8]),
+    out: &mut [u8],
+) -> Result<()> {
+    key.seal_under(cipher, prefix, rest, context, Some(text), out)
+}
+
+/// As the data path does, but not once more at each place.
+#[inline(never)]
+fn parse(record: &[u8]) -> Result<Parts<'_>> {
+    record::parse(record)
 }
 
 /// Opens the first items, as many as make a batch under a few derived keys, and gives how many: one at least.
@@ -160,7 +179,7 @@ fn find<'k>(keys: &'k StructureKeys, held: &mut Vec<Held<'k>>, item: &Item<'_>) 
     if item.out.len() < needed {
         return Err(Error::OutputTooShort { needed });
     }
-    let parts = record::parse(item.input)?;
+    let parts = parse(item.input)?;
     let is_its = |held: &Held<'_>| held.derived.prefix == *parts.prefix && held.key.number == parts.number;
     if let Some(index) = held.iter().position(is_its) {
         return Ok(Some(index));
@@ -209,7 +228,7 @@ fn open_laid<'a>(
 /// Copies a record's ciphertext to where it is opened, and lays out its AAD.
 #[inline]
 fn lay<'a>(item: &'a mut Item<'_>, room: &mut &'a mut [u8]) -> Option<OpenMessage<'a>> {
-    let parts = record::parse(item.input).ok()?;
+    let parts = parse(item.input).ok()?;
     let text = item.out.get_mut(..parts.text.len())?;
     text.copy_from_slice(parts.text);
     let aad: &'a [u8] = lay_aad(room, record::header(parts.number), item.context);
@@ -226,8 +245,9 @@ struct Held<'k> {
 }
 
 impl Held<'_> {
+    #[inline(never)]
     fn open_alone(&mut self, item: &mut Item<'_>) -> Result<usize> {
-        let Parts { rest, text, tag, .. } = record::parse(item.input)?;
+        let Parts { rest, text, tag, .. } = parse(item.input)?;
         let needed = text.len();
         let out = item.out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
         let text = InOutBuf::new(text, out).map_err(|_| Error::OutputTooShort { needed })?;

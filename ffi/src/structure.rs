@@ -282,12 +282,13 @@ unsafe fn in_place(
 ///
 /// # Safety
 /// The header's promise.
+#[inline(never)] // once for both
 unsafe fn many(
     structure: *const Structure,
     items: *mut Item,
     count: usize,
     size: extern "C" fn(usize) -> usize,
-    f: impl Fn(&envelope::Structure, &mut [envelope::Item<'_>]) -> envelope::Result<()>,
+    f: fn(&envelope::Structure, &mut [envelope::Item<'_>]) -> envelope::Result<()>,
 ) -> Status {
     boundary::call(|| {
         let items = Array::new(items, count)?;
