@@ -12,8 +12,6 @@ fn main() {
         // The timer's and the refreshing threads run in it: dlclose() by an engine must not take their code away.
         println!("cargo::rustc-link-arg-cdylib=-Wl,-z,nodelete");
         println!("cargo::rustc-link-arg-cdylib=-Wl,-soname,{SONAME}");
-        // 22 kB less, and what loads it is glibc 2.36, musl 1.2.4, or later: decision 0021.
-        println!("cargo::rustc-link-arg-cdylib=-Wl,-z,pack-relative-relocs");
         name_in_target();
     }
 }

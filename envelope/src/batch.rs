@@ -214,14 +214,14 @@ fn open_laid<'a>(
         cipher.open_many(&mut messages);
         messages.iter().map(|message| message.verdict).collect()
     } else {
-        let mut batch = Vec::<(&Aes256Gcm, OpenMessage<'_>)>::with_capacity(under.len());
+        // Under keys of their own they are no faster at once.
+        let mut verdicts = Vec::with_capacity(under.len());
         for (item, index) in laid {
             if let (Some(message), Ok(cipher)) = (lay(item, &mut room), held[*index].derived.cipher()) {
-                batch.push((cipher, message));
+                verdicts.push(cipher.open_in_place(&message.nonce, message.aad, message.text, &message.tag));
             }
         }
-        gcm::open_many(&mut batch);
-        batch.iter().map(|(_, message)| message.verdict).collect()
+        verdicts
     }
 }
 

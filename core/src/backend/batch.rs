@@ -137,6 +137,7 @@ fn keyed<'a, K: Grouped, J: Job>(key: &'a K, job: &'a mut J) -> (&'a K, Parts<'a
 }
 
 /// One after the other; for keys of any backend.
+#[inline(never)] // not once more at each place
 pub(super) fn one_by_one<K: Kernel, J: Job, const SEAL: bool>(key: &K, jobs: &mut [J]) {
     for job in jobs {
         let (own, parts) = job.split();
