@@ -499,6 +499,24 @@ tablecrypt_status tablecrypt_kms_open_local(const char *folder,
                                             tablecrypt_kms **kms);
 
 /**
+ * Opens AWS KMS, by the AWS SDK for Rust. Credentials come from the SDK's standard chain: environment, profiles, web
+ * identity, containers, instances. So do the region, the endpoint (a URL) and the profile (a name) where they are NULL.
+ * Nothing is sent before the first call: without a region or credentials that is KEY_UNAVAILABLE.
+ *
+ * `attempt_timeout` is what one try may take, `call_timeout` a call with all its tries, in milliseconds; 0 is 2,000 and
+ * 10,000.
+ *
+ * Errors: NULL_ARGUMENT, INVALID_UTF8; INVALID_SETTING for a time above 86,400,000, a day. NOT_BUILT_IN in a library
+ * without the feature aws.
+ */
+tablecrypt_status tablecrypt_kms_open_aws(const char *region,
+                                          const char *endpoint,
+                                          const char *profile,
+                                          uint64_t attempt_timeout,
+                                          uint64_t call_timeout,
+                                          tablecrypt_kms **kms);
+
+/**
  * Makes a KMS of functions of the caller's, each called with `caller`, which the library does not look at. The functions
  * are copied. Where this fails, release is not called.
  *

@@ -459,6 +459,15 @@ public:
     virtual tablecrypt_status describe_key(const kms_request &, kms_answer &) { return TABLECRYPT_ACCESS_DENIED; }
 };
 
+// What AWS KMS is opened with; what is empty comes from the standard chain, and a time of zero is the client's own.
+struct aws_options {
+    std::string region = {};
+    std::string endpoint = {};  // a URL
+    std::string profile = {};
+    std::chrono::milliseconds attempt_timeout{0};  // of one try
+    std::chrono::milliseconds call_timeout{0};     // of a call with all its tries
+};
+
 // A KMS, for service::open. It may go as soon as the services are open.
 class kms {
 public:
@@ -469,6 +478,20 @@ public:
     [[nodiscard]] static result<kms> open_local(const std::string &folder) noexcept {
         tablecrypt_kms *opened = nullptr;
         if (const auto status = tablecrypt_kms_open_local(folder.c_str(), &opened); status != TABLECRYPT_OK) return status;
+        return kms(opened);
+    }
+
+    // AWS KMS, in a library with the feature aws; else NOT_BUILT_IN.
+    [[nodiscard]] static result<kms> open_aws(const aws_options &with = {}) noexcept {
+        const auto given = [](const std::string &text) { return text.empty() ? nullptr : text.c_str(); };
+        const auto count = [](std::chrono::milliseconds time) { return static_cast<std::uint64_t>(time.count()); };
+        if (detail::has_nul(with.region) || detail::has_nul(with.endpoint) || detail::has_nul(with.profile)) {
+            return TABLECRYPT_INVALID_NAME;
+        }
+        tablecrypt_kms *opened = nullptr;
+        const auto status = tablecrypt_kms_open_aws(given(with.region), given(with.endpoint), given(with.profile),
+                                                    count(with.attempt_timeout), count(with.call_timeout), &opened);
+        if (status != TABLECRYPT_OK) return status;
         return kms(opened);
     }
 

@@ -1,4 +1,4 @@
-//! The KMS of a service: a folder, or functions of the caller's.
+//! The KMS of a service: a folder, AWS KMS, or functions of the caller's.
 
 #![allow(unsafe_code, reason = "exported functions; the blocks only call boundary.rs and callbacks.rs")]
 
@@ -10,6 +10,8 @@ use envelope::Error;
 use envelope::kms::{KmsError, LocalKms};
 use envelope::store::FolderStore;
 
+#[cfg(feature = "aws")]
+use crate::aws;
 use crate::boundary;
 use crate::callbacks::{Callbacks, Caller};
 use crate::service::path;
@@ -23,6 +25,8 @@ pub struct Kms(pub(crate) Provider);
 pub(crate) enum Provider {
     Local(Arc<LocalKms>),
     Callbacks(Arc<Callbacks>),
+    #[cfg(feature = "aws")]
+    Aws(Arc<tablecrypt_kms_aws::AwsKms>),
 }
 
 impl Provider {
@@ -44,6 +48,8 @@ impl Provider {
         let kms = match self {
             Self::Local(kms) => Arc::clone(kms) as _,
             Self::Callbacks(callbacks) => caller(callbacks, None),
+            #[cfg(feature = "aws")]
+            Self::Aws(kms) => Arc::clone(kms) as _,
         };
         let mut builder = envelope::Service::builder(kms, store);
         if let Some(settings) = settings {
@@ -188,6 +194,46 @@ pub unsafe extern "C" fn tablecrypt_kms_open_local(folder: *const c_char, kms: *
         // SAFETY: the header's promise.
         unsafe { boundary::give(kms, make) }
     })
+}
+
+/// Opens AWS KMS, by the AWS SDK for Rust. Credentials come from the SDK's standard chain: environment, profiles, web
+/// identity, containers, instances. So do the region, the endpoint (a URL) and the profile (a name) where they are NULL.
+/// Nothing is sent before the first call: without a region or credentials that is KEY_UNAVAILABLE.
+///
+/// `attempt_timeout` is what one try may take, `call_timeout` a call with all its tries, in milliseconds; 0 is 2,000 and
+/// 10,000.
+///
+/// Errors: NULL_ARGUMENT, INVALID_UTF8; INVALID_SETTING for a time above 86,400,000, a day. NOT_BUILT_IN in a library
+/// without the feature aws.
+///
+/// # Safety
+/// The header's promise.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tablecrypt_kms_open_aws(
+    region: *const c_char,
+    endpoint: *const c_char,
+    profile: *const c_char,
+    attempt_timeout: u64,
+    call_timeout: u64,
+    kms: *mut *mut Kms,
+) -> Status {
+    #[cfg(feature = "aws")]
+    let make = || {
+        // SAFETY: the header's promise.
+        let region = unsafe { boundary::optional_text(region) }?;
+        // SAFETY: the header's promise.
+        let endpoint = unsafe { boundary::optional_text(endpoint) }?;
+        // SAFETY: the header's promise.
+        let profile = unsafe { boundary::optional_text(profile) }?;
+        let kms = aws::open(region, endpoint, profile, attempt_timeout, call_timeout)?;
+        Ok(Kms(Provider::Aws(Arc::new(kms))))
+    };
+    #[cfg(not(feature = "aws"))]
+    let _ = (region, endpoint, profile, attempt_timeout, call_timeout);
+    #[cfg(not(feature = "aws"))]
+    let make = || Err(Status::NotBuiltIn.into());
+    // SAFETY: the header's promise.
+    boundary::call(|| unsafe { boundary::give(kms, make) })
 }
 
 /// Makes a KMS of functions of the caller's, each called with `caller`, which the library does not look at. The functions

@@ -29,6 +29,8 @@ pub mod structure;
 pub mod table;
 pub mod xaes;
 
+#[cfg(feature = "aws")]
+mod aws;
 mod boundary;
 mod callbacks;
 mod detached;

@@ -57,6 +57,11 @@ static void test_service(const char *folder) {
 
     REFUSED(tablecrypt_kms_open_local(NULL, &kms));
     REFUSED(tablecrypt_kms_open_local(folder, NULL));
+    /* ../aws.c is for the library that has it. */
+    kms = (tablecrypt_kms *)(void *)&service;
+    CHECK_STATUS(TABLECRYPT_NOT_BUILT_IN, tablecrypt_kms_open_aws("eu-west-1", NULL, NULL, 0, 0, &kms));
+    CHECK(kms == NULL);
+    REFUSED(tablecrypt_kms_open_aws(NULL, NULL, NULL, 0, 0, NULL));
     REFUSED(tablecrypt_service_open(NULL, folder, NULL, &service));
     CHECK(service == NULL);
     /* The handle of what failed is NULL, and every call takes it for that. */

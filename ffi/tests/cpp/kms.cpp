@@ -111,6 +111,9 @@ void test_own_kms(const std::string &folder) {
     const auto local = tablecrypt::kms::open_local(folder + "/kms");
     CHECK(local && tablecrypt::service::open(*local, folder + "/tables")->connect()->open_table("flights"));
     CHECK_STATUS(TABLECRYPT_IO, tablecrypt::kms::open_local("").status());
+    CHECK_STATUS(TABLECRYPT_NOT_BUILT_IN, tablecrypt::kms::open_aws().status());
+    CHECK_STATUS(TABLECRYPT_NOT_BUILT_IN, tablecrypt::kms::open_aws({"eu-west-1", {}, {}, 1s, 5s}).status());
+    CHECK_STATUS(TABLECRYPT_INVALID_NAME, tablecrypt::kms::open_aws({std::string("eu\0", 3)}).status());
     CHECK_STATUS(TABLECRYPT_IO, tablecrypt::service::open(*local, "").status());
 }
 
