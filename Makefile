@@ -11,7 +11,7 @@ bench-quick: ; @admin/bench-quick
 bench-engines: ; @admin/bench-engines
 wheel:   ; @admin/wheel $(ARGS)
 sdist:   ; @admin/sdist
-install: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' admin/install
+install: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' FEATURES='$(FEATURES)' admin/install
 header:  ; @admin/header
 fmt:     ; @admin/fmt
 lint:    ; @admin/lint
