@@ -132,6 +132,29 @@ typedef int32_t tablecrypt_status;
 #endif /* __STDC_VERSION__ >= 202311L */
 #endif /* __cplusplus */
 
+/** How much an event of the log matters. A number never gets another meaning; a later version may have more of them. */
+enum tablecrypt_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif /* defined(__cplusplus) || __STDC_VERSION__ >= 202311L */
+ {
+    /** Something is lost: a line of the audit log. */
+    TABLECRYPT_LOG_LEVEL_ERROR = 1,
+    /** Somebody may have to act: a key was not refreshed, a table drains or is on its outage grace. */
+    TABLECRYPT_LOG_LEVEL_WARN = 2,
+    /** What changed: a table is permitted again, was locked by hand, or its keys were wiped. */
+    TABLECRYPT_LOG_LEVEL_INFO = 3,
+    /** Each answer of the KMS. */
+    TABLECRYPT_LOG_LEVEL_DEBUG = 4
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tablecrypt_log_level tablecrypt_log_level;
+#else
+typedef int32_t tablecrypt_log_level;
+#endif /* __STDC_VERSION__ >= 202311L */
+#endif /* __cplusplus */
+
 /** SSEDescription.Status, as DynamoDB has it. */
 enum tablecrypt_key_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -355,6 +378,25 @@ typedef struct {
      */
     void (*release)(void *caller);
 } tablecrypt_kms_callbacks;
+
+/**
+ * A function that is told an event in one line: what happened, then the fields, such as "the table's key was not refreshed
+ * table=1f8b... error=AccessDenied". The words may change, they are for people. No key, no text and no context is in it.
+ * `message` is UTF-8, ends with a NUL, and is there until the function returns. A table is told by its id, unless
+ * tablecrypt_settings_names_in_log lets its name be told.
+ *
+ * It may be called from any thread, also from the library's own and several at once, and while the library holds locks: it
+ * must not use the service or what came from it, nor take long, and neither throw nor longjmp. In a child of fork() it is
+ * called with the same `caller`, so a lock that it takes must be one that the caller makes anew there.
+ */
+typedef void (*tablecrypt_log_call)(void *caller, tablecrypt_log_level level, const char *message);
+
+/**
+ * Called once, when nothing will call the function any more: the settings are freed or have another, and all that was
+ * opened with them is freed. It may be called from a thread of the library's; in a child of fork() too, if that frees
+ * them. It must use neither the settings nor the service. May be NULL.
+ */
+typedef void (*tablecrypt_log_release)(void *caller);
 
 /** One text to seal, or one record to open, of tablecrypt_structure_seal_many or tablecrypt_structure_open_many. */
 typedef struct {
@@ -639,6 +681,17 @@ tablecrypt_status tablecrypt_settings_rotate_after(tablecrypt_settings *settings
 
 /** Frees the settings; nothing for NULL. Services that were opened with them go on. */
 void tablecrypt_settings_free(tablecrypt_settings *settings);
+
+/**
+ * Has every event of the services that are opened with these settings told to `log`, which is called with `caller`; the
+ * library does not look at that. Unless set nobody is told. Where this fails, release is not called.
+ *
+ * Errors: NULL_ARGUMENT, also for `log`.
+ */
+tablecrypt_status tablecrypt_settings_log(tablecrypt_settings *settings,
+                                          tablecrypt_log_call log,
+                                          void *caller,
+                                          tablecrypt_log_release release);
 
 /** The interface that the library has: it should be the TABLECRYPT_ABI that the program was compiled with. */
 uint32_t tablecrypt_abi(void);

@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #if defined(TABLECRYPT_THROWS)
@@ -579,6 +580,17 @@ public:
         return tablecrypt_settings_names_in_log(handle(), shown);
     }
 
+    // Told every event of the services that are opened with these settings, on any thread. It must not use them. What it
+    // throws is dropped. It is destroyed when nothing will call it any more; at once where this fails.
+    using log_listener = std::function<void(tablecrypt_log_level, std::string_view)>;
+    [[nodiscard]] tablecrypt_status log(log_listener listener) {
+        if (!listener) return TABLECRYPT_NULL_ARGUMENT;
+        auto owned = std::make_unique<log_listener>(std::move(listener));
+        const auto status = tablecrypt_settings_log(handle(), told, owned.get(), forgotten);
+        if (status == TABLECRYPT_OK) (void)owned.release();
+        return status;
+    }
+
     // The key binds the lines; `who` is who this process is, in words of the caller.
     [[nodiscard]] tablecrypt_status audit_log(const std::string &path, const std::array<std::uint8_t, 32> *key = nullptr,
                                               const char *who = nullptr, bool best_effort = false) noexcept {
@@ -595,6 +607,19 @@ public:
     [[nodiscard]] tablecrypt_settings *handle() const noexcept { return handle_.get(); }
 
 private:
+    static void told(void *caller, tablecrypt_log_level level, const char *message) {
+#if defined(__cpp_exceptions)
+        try {
+            (*static_cast<log_listener *>(caller))(level, message);
+        } catch (...) {
+        }
+#else
+        (*static_cast<log_listener *>(caller))(level, message);
+#endif
+    }
+
+    static void forgotten(void *caller) { delete static_cast<log_listener *>(caller); }
+
     // Below zero it is more than any setting may be.
     static std::uint64_t count(milliseconds time) noexcept { return static_cast<std::uint64_t>(time.count()); }
 

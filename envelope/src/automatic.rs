@@ -102,8 +102,10 @@ impl Rotating for Automatic {
             if let Some(service) = weak.upgrade() {
                 // Looked at again on the file as it is then: another process may have been first.
                 let rotated = service.rotate(&table, &|entry| self.is_due(&id, entry, service.clock.date()));
-                if let Err(_error) = rotated {
-                    event!(warn, table = %service.names.of(&table), %_error, "the data keys were not rotated");
+                if let Err(error) = rotated {
+                    let (log, name) = (service.log(), service.log().name(&table));
+                    log.note(&name, &id);
+                    event!(log, Warn, "the data keys were not rotated", &name, &error);
                 }
             }
             self.state().under_way.remove(&table);

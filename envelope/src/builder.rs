@@ -11,7 +11,7 @@ use crate::automatic::Rotating;
 use crate::clock::{Clock, SystemClock};
 use crate::counters::Counters;
 use crate::kms::Kms;
-use crate::log::Names;
+use crate::log::{Listener, Log};
 use crate::refresh::Refresher;
 use crate::scope::{Principals, Scope, Scoped};
 use crate::service::{DEFAULT_KEY_ALIAS, Inner, Service};
@@ -33,6 +33,7 @@ pub struct ServiceBuilder {
     refresh_every: Duration,
     refresh_within: Duration,
     names_in_log: bool,
+    listener: Option<Arc<dyn Listener>>,
     jitter: Option<Duration>,
     outage_grace: Duration,
     drain: Duration,
@@ -55,6 +56,7 @@ impl ServiceBuilder {
             refresh_every: REFRESH_EVERY,
             refresh_within: REFRESH_WITHIN,
             names_in_log: false,
+            listener: None,
             jitter: None,
             outage_grace: Duration::ZERO,
             drain: Duration::ZERO,
@@ -107,6 +109,18 @@ impl ServiceBuilder {
     #[must_use]
     pub const fn names_in_log(mut self, shown: bool) -> Self {
         self.names_in_log = shown;
+        self
+    }
+
+    /// Has every event told to this listener. Nobody is told unless set, and then nothing is put into words; `tracing` has
+    /// the same events either way.
+    ///
+    /// It is called by whatever thread something happens on, also by those of the service, and while the service holds
+    /// locks: it must not use the service, and should not take long. In a forked child it is called too. One that panics
+    /// has been told.
+    #[must_use]
+    pub fn log(mut self, listener: Arc<dyn Listener>) -> Self {
+        self.listener = Some(listener);
         self
     }
 
@@ -188,6 +202,7 @@ impl ServiceBuilder {
             clock: Arc::clone(&self.clock),
             tally: Arc::clone(&tally),
             audit: self.audit.clone(),
+            log: Log::new(self.listener, self.names_in_log),
             principal: None,
         };
         let every = self.refresh_every;
@@ -214,7 +229,6 @@ impl ServiceBuilder {
                 require_default_key: self.require_default_key,
                 audit: self.audit,
                 automatic: self.automatic,
-                names: Names::new(self.names_in_log),
                 counters: Counters::new(),
                 tally,
                 #[cfg(feature = "metrics")]

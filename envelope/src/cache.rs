@@ -29,7 +29,7 @@ use crate::access::Access;
 use crate::counters::Counters;
 use crate::keys::Keys;
 use crate::kms::Kms;
-use crate::log::{event, operation};
+use crate::log::{TableName, event, operation};
 use crate::metrics::Event;
 use crate::scope::Sharers;
 use crate::service::Inner;
@@ -44,7 +44,7 @@ pub(crate) struct Permission {
     service: Arc<Inner>,
     /// The KMS, as whoever has the permission may use it.
     kms: Arc<dyn Kms>,
-    table: String,
+    table: TableName,
     /// Who shares it, under a scope that shares.
     sharers: Option<Sharers>,
     /// The live keys, while there is a permission.
@@ -108,7 +108,7 @@ impl Permission {
         Arc::new(Self {
             service: Arc::clone(service),
             kms,
-            table: table.to_owned(),
+            table: service.log().name(table),
             sharers,
             keys: Swap::empty(),
             draining: Swap::empty(),
@@ -121,6 +121,12 @@ impl Permission {
     }
 
     pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The table, as the log tells it.
+    #[cfg(feature = "tracing")]
+    pub(crate) const fn name(&self) -> &TableName {
         &self.table
     }
 
@@ -224,7 +230,7 @@ impl Permission {
     /// Asks the KMS, and lands what it says. The caller has set `in_flight`; no lock is held over the call.
     pub(crate) fn refresh(self: &Arc<Self>) -> Result<Arc<Keys>> {
         let _landing = Landing(self);
-        operation!("refresh", table = %self.service.names.of(&self.table));
+        operation!("refresh", table = %self.service.log().table(&self.table));
         let (began, date) = (self.service.clock.now(), self.service.clock.date());
         let answer = self.unwrap();
         let mut state = self.state();
@@ -261,9 +267,9 @@ impl Permission {
         (state.inaccessible_since, state.grace_since) = (None, None);
         self.service.found_accessible(&self.table);
         if state.failure.take().is_some() {
-            event!(info, table = %self.service.names.of(&self.table), "the KMS permits the table's key again");
+            event!(self.service.log(), Info, "the KMS permits the table's key again", &self.table);
         } else {
-            event!(debug, table = %self.service.names.of(&self.table), "the KMS permits the table's key");
+            event!(self.service.log(), Debug, "the KMS permits the table's key", &self.table);
         }
         self.active.store(true, Ordering::Relaxed);
         self.keys.store(Some(Arc::clone(keys)));
@@ -274,7 +280,7 @@ impl Permission {
     pub(crate) fn lock(&self) {
         self.locked.store(true, Ordering::Relaxed);
         self.wipe();
-        event!(info, table = %self.service.names.of(&self.table), "the table is locked by hand");
+        event!(self.service.log(), Info, "the table is locked by hand", &self.table);
     }
 
     /// Takes that back. The KMS is asked at the next operation, whatever it said before.
@@ -343,7 +349,7 @@ impl Drop for Permission {
 
 impl fmt::Debug for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Permission({})", self.table)
+        write!(f, "Permission({})", &*self.table)
     }
 }
 

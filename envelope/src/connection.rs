@@ -59,7 +59,7 @@ impl Connection {
     pub fn open_table(&self, table: &str) -> Result<Table> {
         check_name(table)?;
         let access = self.access(table)?;
-        operation!("open_table", table = %self.service.names.of(table));
+        operation!("open_table", table = %self.service.log().table(access.permission().name()));
         let structures = access.with_keys(Purpose::Open, |keys| {
             Ok(keys.structures().map(|(id, name)| (id, name.clone())).collect::<Arc<[_]>>())
         })?;

@@ -177,9 +177,38 @@ impl Error {
     }
 
     /// Its name alone: its sentence may name a table.
-    pub(crate) fn name(&self) -> String {
-        let text = format!("{self:?}");
-        text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::AccessDenied => "AccessDenied",
+            Self::AlreadyUnderKmsKey { .. } => "AlreadyUnderKmsKey",
+            Self::Closed => "Closed",
+            Self::GenerationInUse { .. } => "GenerationInUse",
+            Self::Indispensable { .. } => "Indispensable",
+            Self::InvalidName { .. } => "InvalidName",
+            Self::InvalidSetting { .. } => "InvalidSetting",
+            Self::Io { .. } => "Io",
+            Self::KeyDisabled => "KeyDisabled",
+            Self::KeyFileBusy { .. } => "KeyFileBusy",
+            Self::KeyFileCorrupt { .. } => "KeyFileCorrupt",
+            Self::KeyNotFound => "KeyNotFound",
+            Self::KeyPendingDeletion => "KeyPendingDeletion",
+            Self::KeyUnavailable { .. } => "KeyUnavailable",
+            Self::Locked => "Locked",
+            Self::NoSuchKmsKey { .. } => "NoSuchKmsKey",
+            Self::NoSuchStructure { .. } => "NoSuchStructure",
+            Self::NoSuchTable { .. } => "NoSuchTable",
+            Self::NoRandom => "NoRandom",
+            Self::OutputTooShort { .. } => "OutputTooShort",
+            Self::Overlap => "Overlap",
+            Self::StructureExists { .. } => "StructureExists",
+            Self::TableExists { .. } => "TableExists",
+            Self::TooLong => "TooLong",
+            Self::Truncated => "Truncated",
+            Self::Unauthentic => "Unauthentic",
+            Self::UnknownKey { .. } => "UnknownKey",
+            Self::UnknownVersion { .. } => "UnknownVersion",
+            Self::WrongContext => "WrongContext",
+        }
     }
 
     /// An error of the file system at `path`.

@@ -79,6 +79,7 @@ pub use builder::ServiceBuilder;
 pub use connection::Connection;
 pub use error::Error;
 pub use generation::{Generation, generation_of_record, records_of_generation};
+pub use log::{Listener, LogLevel};
 pub use metrics::{KmsCall, KmsCalls, Metrics};
 pub use record::OVERHEAD;
 pub use rewrap::{Rewrap, Rewrapping};

@@ -20,7 +20,7 @@ use crate::date::Date;
 use crate::keyfile::{DataKeyEntry, KeyFile, Parsed, StructureEntry, Wrapping};
 use crate::keys::{Keys, RootKey};
 use crate::kms::{Kms, KmsError, LocalKms};
-use crate::log::{Names, event, operation};
+use crate::log::{Log, TableName, operation};
 use crate::metrics::{Event, Tally};
 use crate::refresh::Refresher;
 use crate::scope::Scoped;
@@ -176,7 +176,6 @@ pub(crate) struct Inner {
     pub(crate) inaccessible: PerProcess<Mutex<HashMap<String, SystemTime>>>,
     pub(crate) audit: Option<Arc<dyn Recorder>>,
     pub(crate) automatic: Option<Arc<dyn Rotating>>,
-    pub(crate) names: Names,
     pub(crate) counters: Counters,
     pub(crate) tally: Arc<PerProcess<Tally>>,
     #[cfg(feature = "metrics")]
@@ -241,7 +240,7 @@ impl Inner {
     }
 
     /// A table's live keys by one KMS call, or why not. None instead of an error if it may pass by itself.
-    pub(crate) fn unwrap_table(self: &Arc<Self>, kms: &dyn Kms, table: &str) -> Result<Arc<Keys>, Option<Error>> {
+    pub(crate) fn unwrap_table(self: &Arc<Self>, kms: &dyn Kms, table: &TableName) -> Result<Arc<Keys>, Option<Error>> {
         let bytes = self.read_existing(table)?;
         self.unwrap_file(kms, table, &bytes).or_else(|error| {
             // A table that has moved to another KMS key meanwhile asks that one.
@@ -250,9 +249,14 @@ impl Inner {
         })
     }
 
-    fn unwrap_file(self: &Arc<Self>, kms: &dyn Kms, table: &str, bytes: &[u8]) -> Result<Arc<Keys>, Option<Error>> {
+    fn unwrap_file(
+        self: &Arc<Self>,
+        kms: &dyn Kms,
+        table: &TableName,
+        bytes: &[u8],
+    ) -> Result<Arc<Keys>, Option<Error>> {
         let parsed = self.parse(table, bytes)?;
-        self.names.note(table, &parsed.file.table_id);
+        self.log().note(table, &parsed.file.table_id);
         let root = self.open_root(kms, table, &parsed)?;
         let keys = self.adopt(table, &parsed, &root)?;
         if let Some(automatic) = &self.automatic {
@@ -290,14 +294,20 @@ impl Inner {
     /// is made is not taken back for want of this line, which is counted as lost.
     pub(crate) fn changed<T>(&self, operation: &'static str, table: &str, done: Result<T>) -> Result<T> {
         if let Some(audit) = &self.audit {
-            let of = (table, self.subscriber.as_str());
-            let recorded = audit.change(operation, of, self.clock.date(), done.as_ref().err());
-            if recorded.is_err() {
-                event!(error, operation, "the audit log cannot be written");
-                self.tally.count(Event::AuditLost);
-            }
+            self.record(&**audit, operation, table, done.as_ref().err());
         }
         done
+    }
+
+    /// Not for each type of answer anew.
+    #[cold]
+    #[inline(never)]
+    fn record(&self, audit: &dyn Recorder, operation: &'static str, table: &str, error: Option<&Error>) {
+        let of = (table, self.subscriber.as_str());
+        if let Err(failure) = audit.change(operation, of, self.clock.date(), error) {
+            self.log().lost(operation, &failure);
+            self.tally.count(Event::AuditLost);
+        }
     }
 
     /// Has the audit take that a change begins which asks no KMS: what cannot be recorded is not done.
@@ -317,6 +327,11 @@ impl Inner {
             }
         }
         change()
+    }
+
+    /// Whom it tells what happens: the KMS's answers as well, so it is there.
+    pub(crate) fn log(&self) -> &Log {
+        &self.kms.log
     }
 
     /// Data keys that are live, in all their generations.

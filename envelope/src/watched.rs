@@ -13,7 +13,7 @@ use tablecrypt_os::{KeyBox, PerProcess};
 use crate::audit::{Asked, Recorder};
 use crate::clock::Clock;
 use crate::kms::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError, with_request};
-use crate::log::{event, span};
+use crate::log::{Log, event, span};
 use crate::metrics::{Event, KmsCall, Tally};
 
 /// Passes calls on to the KMS of a service. All calls of the service go this way.
@@ -22,6 +22,7 @@ pub(crate) struct Watched {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tally: Arc<PerProcess<Tally>>,
     pub(crate) audit: Option<Arc<dyn Recorder>>,
+    pub(crate) log: Log,
     /// Who asks, if not the service.
     pub(crate) principal: Option<Arc<str>>,
 }
@@ -34,6 +35,7 @@ impl Watched {
             clock: Arc::clone(&self.clock),
             tally: Arc::clone(&self.tally),
             audit: self.audit.clone(),
+            log: self.log.of_principal(),
             principal: Some(Arc::clone(principal)),
         }
     }
@@ -67,11 +69,19 @@ impl Watched {
         asked.request = request;
         let error = error.as_ref();
         let outcome = error.map_or("ok", KmsError::name);
-        event!(debug, outcome, ?time, request = asked.request.as_deref(), "the KMS has answered");
+        event!(
+            self.log,
+            Debug,
+            "the KMS has answered",
+            call = asked.call.name(),
+            outcome = outcome,
+            time = format_args!("{}us", time.as_micros() as u64),
+            request = asked.request.as_deref().unwrap_or("-")
+        );
         self.tally.call(asked.call, outcome, time);
         let Some(audit) = &self.audit else { return Ok(()) };
         audit.call(&asked, self.clock.date(), error).or_else(|failure| {
-            event!(error, kind = %failure.kind(), "the audit log cannot be written");
+            self.log.lost(asked.operation, &failure);
             self.tally.count(Event::AuditLost);
             // A key that was given is wiped, and nobody has had it.
             if error.is_none() && audit.is_required() { Err(KmsError::Audit(Arc::new(failure))) } else { Ok(()) }

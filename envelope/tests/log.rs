@@ -1,7 +1,7 @@
 //! All that is logged, at every level, searched for what must not be in it: keys, texts, values of contexts.
 //!
-//! A subscriber takes down every span and event with all of its fields, of this crate and of whatever it calls. What it
-//! must not hold is looked for as hexadecimal, base64, decimal lists and as it is. The controls log the same on purpose.
+//! A subscriber takes down every span and event with all of its fields, of this crate and of whatever it calls; beside it a
+//! listener of the service takes down what it is told. What they must not hold is looked for as hexadecimal, base64, decimal lists and as it is. The controls log the same on purpose.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -36,6 +36,11 @@ fn no_key_no_text_and_no_value_of_a_context_is_logged() {
         ["kms", "refresh", "create_table", "open_table", "GenerateDataKey", "KeyDisabled", "was not refreshed"]
     {
         assert!(said.contains(expected), "{expected} was not logged:\n{said}");
+    }
+    let told: Vec<_> = said.lines().filter(|line| line.starts_with("told")).collect();
+    let of_table = format!("table={}", secrets.table_id);
+    for expected in ["GenerateDataKey", "run out", "was not refreshed", &of_table] {
+        assert!(told.iter().any(|line| line.contains(expected)), "{expected} was not told:\n{said}");
     }
     assert!(said.contains("run out"), "what the threads of the service log is seen:\n{said}");
     assert!(secrets.keys.len() > 4, "a root key at creation, at each opening and at each refresh");
@@ -116,6 +121,9 @@ struct Secrets {
     table_id: String,
 }
 
+/// What listeners are told.
+static TOLD: Mutex<String> = Mutex::new(String::new());
+
 /// What all threads log while `act` runs, and what it gives.
 fn logged<T>(act: impl FnOnce() -> T) -> (String, T) {
     static LOG: LazyLock<Log> = LazyLock::new(|| {
@@ -126,8 +134,9 @@ fn logged<T>(act: impl FnOnce() -> T) -> (String, T) {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     LOG.0.lock().unwrap().clear();
+    TOLD.lock().unwrap().clear();
     let value = act();
-    (LOG.said(), value)
+    (LOG.said() + &TOLD.lock().unwrap(), value)
 }
 
 /// Creates, opens, seals, is forged, throttled, refused, refreshed by the service's threads, wiped and opened again.
@@ -142,6 +151,7 @@ fn all_that_logs(names: bool) -> Secrets {
         .clock(clock.clone())
         .subscriber(SUBSCRIBER)
         .names_in_log(names)
+        .log(Arc::new(|level, event: &str| *TOLD.lock().unwrap() += &format!("told {level:?} {event}\n")))
         .build();
     service.create_table(&flights()).unwrap();
     service.create_table(&flights()).unwrap_err();

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 /// The header's order.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "status",
     "kms",
     "settings",
+    "log",
     "service",
     "connection",
     "table",

@@ -1,4 +1,4 @@
-//! A KMS of the caller's: the trait [`Kms`] over functions of C's.
+//! A KMS of the caller's: the trait [`Kms`] over functions of C's; and whom a log is told.
 //!
 //! What the functions write into is here: the key where it stays, in key memory, and the rest in one block for each call. An
 //! answer is taken only if all is there that it must have, so that a function that says OK and writes nothing gives no key
@@ -18,6 +18,7 @@ use envelope::kms::{EncryptionContext, GeneratedKey, KeyMetadata, KeyState, Kms,
 
 use crate::boundary::{self, Input};
 use crate::kms::{KmsAnswer, KmsCall, KmsCallbacks, KmsPair, KmsRequest, KmsState};
+use crate::log::LogLevel;
 use crate::status::{Failure, Status};
 
 /// The functions, and what they are called with.
@@ -61,6 +62,41 @@ impl Callbacks {
 impl Drop for Callbacks {
     fn drop(&mut self) {
         if let Some(release) = self.functions.release {
+            // SAFETY: the header's promise; this is the last that knows it.
+            unsafe { release(self.caller) };
+        }
+    }
+}
+
+/// Whom a log is told.
+pub(crate) struct Listener {
+    pub(crate) log: unsafe extern "C" fn(*mut c_void, LogLevel, *const c_char),
+    pub(crate) caller: *mut c_void,
+    pub(crate) release: Option<unsafe extern "C" fn(*mut c_void)>,
+}
+
+// SAFETY: the header's promise: its functions may be called from any thread, several at once; nothing here looks at `caller`.
+unsafe impl Send for Listener {}
+// SAFETY: as above.
+unsafe impl Sync for Listener {}
+
+impl envelope::Listener for Listener {
+    fn tell(&self, level: envelope::LogLevel, event: &str) {
+        let level = match level {
+            envelope::LogLevel::Error => LogLevel::Error,
+            envelope::LogLevel::Warn => LogLevel::Warn,
+            envelope::LogLevel::Info => LogLevel::Info,
+            envelope::LogLevel::Debug => LogLevel::Debug,
+        };
+        let message = format!("{event}\0");
+        // SAFETY: the header's promise; the message ends with a NUL and lives until it returns.
+        unsafe { (self.log)(self.caller, level, message.as_ptr().cast()) };
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(release) = self.release {
             // SAFETY: the header's promise; this is the last that knows it.
             unsafe { release(self.caller) };
         }

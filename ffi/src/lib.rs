@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! kms.rs  settings.rs  service.rs  connection.rs  table.rs  structure.rs       one noun of the header each
-//! changes.rs  description.rs  generation.rs  metrics.rs  local_kms.rs  gcm.rs  xaes.rs
+//! changes.rs  description.rs  generation.rs  metrics.rs  log.rs  local_kms.rs  gcm.rs  xaes.rs
 //!                             |
 //!                        boundary.rs     pointers become references here; NULL, lengths and overlap; no panic passes
 //!                        callbacks.rs    the other way: functions of C's are called here
@@ -21,6 +21,7 @@ pub mod gcm;
 pub mod generation;
 pub mod kms;
 pub mod local_kms;
+pub mod log;
 pub mod metrics;
 pub mod service;
 pub mod settings;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use envelope::audit::AuditLog;
 use envelope::core::{KEY, Key};
-use envelope::{Error, KeyBox, RotationPolicy, ServiceBuilder};
+use envelope::{Error, KeyBox, Listener, RotationPolicy, ServiceBuilder};
 
 use crate::boundary;
 use crate::service;
@@ -35,7 +35,7 @@ pub enum Scope {
 pub type ScopeNumber = i32;
 
 #[derive(Clone, Default)]
-struct Values {
+pub(crate) struct Values {
     refresh: Option<(Duration, Duration)>,
     jitter: Option<Duration>,
     outage_grace: Duration,
@@ -45,6 +45,7 @@ struct Values {
     default_key: Option<String>,
     require_default_key: bool,
     names_in_log: bool,
+    pub(crate) log: Option<Arc<dyn Listener>>,
     audit: Option<Arc<AuditLog>>,
     rotation: Option<RotationPolicy>,
 }
@@ -314,7 +315,7 @@ pub unsafe extern "C" fn tablecrypt_settings_free(settings: *mut Settings) {
 ///
 /// # Safety
 /// The header's promise.
-unsafe fn setting(settings: *mut Settings, set: impl FnOnce(&mut Values) -> Result<(), Failure>) -> Status {
+pub(crate) unsafe fn setting(settings: *mut Settings, set: impl FnOnce(&mut Values) -> Result<(), Failure>) -> Status {
     boundary::call(|| {
         // SAFETY: the header's promise.
         set(&mut unsafe { boundary::shared(settings) }?.values())
@@ -343,6 +344,10 @@ impl Settings {
     /// What a service is built with.
     pub(crate) fn apply(&self, builder: ServiceBuilder) -> envelope::Result<ServiceBuilder> {
         let values = self.values().clone();
+        let builder = match values.log {
+            Some(listener) => builder.log(listener),
+            None => builder,
+        };
         let mut builder = builder
             .outage_grace(values.outage_grace)?
             .drain(values.drain)?

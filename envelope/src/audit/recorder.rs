@@ -64,8 +64,8 @@ impl Recorder for Recording {
         time: SystemTime,
         error: Option<&Error>,
     ) -> io::Result<()> {
-        let outcome = error.map_or_else(|| "ok".to_owned(), Error::name);
-        self.0.record(&of_table(Entry::new(operation, time, &outcome), table, subscriber))
+        let outcome = error.map_or("ok", Error::name);
+        self.0.record(&of_table(Entry::new(operation, time, outcome), table, subscriber))
     }
 
     fn begin(&self, operation: &str, (table, subscriber): (&str, &str), time: SystemTime) -> io::Result<()> {

@@ -37,7 +37,7 @@ impl Permission {
         }
         if state.drains_until.is_some_and(|end| end <= now) {
             self.stop_draining(&mut state);
-            event!(info, table = %self.service.names.of(&self.table), "the drain is over; the table's keys are wiped");
+            event!(self.service.log(), Info, "the drain is over; the table's keys are wiped", &self.table);
         }
         let mut due = self.due(&mut state, now);
         due.look = [due.look, state.drains_until].into_iter().flatten().min();
@@ -54,7 +54,7 @@ impl Permission {
         let (deadline, end) = self.ends(state);
         if now >= end && self.keys.is_some() {
             self.keys.store(None);
-            event!(info, table = %self.service.names.of(&self.table), "the permission has run out; the table's keys are wiped");
+            event!(self.service.log(), Info, "the permission has run out; the table's keys are wiped", &self.table);
             if state.failure.is_some() {
                 self.found_inaccessible(state, self.service.clock.date());
             }
@@ -74,7 +74,12 @@ impl Permission {
             }
             if now >= deadline && state.grace_since.is_none() {
                 state.grace_since = Some(self.service.clock.date());
-                event!(warn, table = %self.service.names.of(&self.table), "the KMS fails past the deadline; the table is on its outage grace");
+                event!(
+                    self.service.log(),
+                    Warn,
+                    "the KMS fails past the deadline; the table is on its outage grace",
+                    &self.table
+                );
             }
         }
         // The landing rings, and what is due then is seen then; the deadline does not wait for that.

@@ -21,12 +21,7 @@ impl Permission {
             Error::Io { .. } => state.grace_since.is_none(),
             _ => false,
         };
-        event!(
-            warn,
-            table = %self.service.names.of(&self.table),
-            error = %self.service.names.error(&error),
-            "the table's key was not refreshed"
-        );
+        event!(self.service.log(), Warn, "the table's key was not refreshed", &self.table, &error);
         if !may_pass {
             self.refuse(state, &error);
         }
@@ -56,7 +51,7 @@ impl Permission {
         } else if refused.is_some() && !self.service.timing.drain.is_zero() {
             state.drains_until = Some(self.service.clock.now().saturating_add(self.service.timing.drain));
             self.draining.store(refused);
-            event!(warn, table = %self.service.names.of(&self.table), "the table drains: it seals a while, and opens nothing");
+            event!(self.service.log(), Warn, "the table drains: it seals a while, and opens nothing", &self.table);
         }
     }
 

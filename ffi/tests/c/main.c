@@ -16,6 +16,7 @@ int main(int argc, char **argv) {
     test_gcm(argv[1]);
     test_tables(argv[2]);
     test_callbacks(argv[2]);
+    test_log(argv[2]);
     test_batches(argv[2]);
     test_forgery(argv[2]);
     test_overlaps(argv[2]);

@@ -8,6 +8,7 @@
 void test_gcm(const char *vectors);
 void test_tables(const char *folder);
 void test_callbacks(const char *folder);
+void test_log(const char *folder);
 void test_batches(const char *folder);
 void test_forgery(const char *folder);
 void test_overlaps(const char *folder);

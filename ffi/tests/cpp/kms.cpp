@@ -117,6 +117,38 @@ void test_own_kms(const std::string &folder) {
     CHECK_STATUS(TABLECRYPT_IO, tablecrypt::service::open(*local, "").status());
 }
 
+// A closure is told; what it throws is dropped, and it ends with the last that may tell it.
+void test_log(const std::string &folder) {
+    std::atomic<int> ended{0}, answers{0}, permitted{0};
+    std::atomic<bool> throws{false};
+    const auto ends = [&] { return std::shared_ptr<void>(nullptr, [&](void *) { ++ended; }); };
+    auto settings = tablecrypt::settings::make();
+    CHECK_STATUS(TABLECRYPT_NULL_ARGUMENT, settings->log(nullptr));
+    CHECK_STATUS(TABLECRYPT_OK, settings->log([kept = ends()](tablecrypt_log_level, std::string_view) {}));
+    CHECK(ended == 0);
+    CHECK_STATUS(TABLECRYPT_OK, settings->log([&, kept = ends()](tablecrypt_log_level level, std::string_view message) {
+        answers += level == TABLECRYPT_LOG_LEVEL_DEBUG && message.find("the KMS has answered call=") == 0;
+        permitted += message.find("the KMS permits the table's key table=") == 0;
+        if (throws) throw std::runtime_error("as this test wants");
+    }));
+    CHECK(ended == 1);
+    {
+        auto service = tablecrypt::service::open(*tablecrypt::kms::open_local(folder + "/kms"), folder + "/tables", *settings);
+        CHECK(service && service->connect()->open_table("flights"));
+        CHECK(answers == 1 && permitted == 1);
+        throws = true;
+        CHECK(service->connect()->open_table("flights"));
+        CHECK(answers == 2 && permitted == 2);
+        const auto moved = *std::move(settings);
+        CHECK_STATUS(TABLECRYPT_NULL_ARGUMENT, settings->log([kept = ends()](tablecrypt_log_level, std::string_view) {}));
+        CHECK(ended == 2);
+    }
+    while (ended < 3) {
+        // A thread of the library's may be the last that used it.
+    }
+    CHECK(ended == 3);
+}
+
 void test_settings() {
     auto settings = tablecrypt::settings::make();
     CHECK_STATUS(TABLECRYPT_OK, settings->refresh(1s, 1ms));

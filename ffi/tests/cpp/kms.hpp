@@ -7,6 +7,7 @@
 
 void test_own_kms(const std::string &folder);
 void test_administration(const std::string &folder);
+void test_log(const std::string &folder);
 void test_settings();
 
 #endif

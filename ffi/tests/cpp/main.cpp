@@ -220,6 +220,7 @@ int main(int argc, char **argv) {
     test_tables(argv[1]);
     test_settings();
     test_own_kms(argv[1]);
+    test_log(argv[1]);
     test_administration(argv[1]);
     std::printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
