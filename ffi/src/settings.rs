@@ -326,10 +326,11 @@ pub(crate) unsafe fn setting(settings: *mut Settings, set: impl FnOnce(&mut Valu
 ///
 /// # Safety
 /// The header's promise.
+#[inline(never)]
 unsafe fn naming(
     settings: *mut Settings,
     name: *const c_char,
-    place: impl FnOnce(&mut Values) -> &mut Option<String>,
+    place: fn(&mut Values) -> &mut Option<String>,
 ) -> Status {
     let set = |values: &mut Values| {
         // SAFETY: the header's promise.
