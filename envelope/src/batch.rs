@@ -57,6 +57,7 @@ impl<'a> Item<'a> {
 }
 
 /// Seals all items; each has an answer of its own.
+#[inline]
 pub(crate) fn seal(keys: &StructureKeys, mut items: &mut [Item<'_>]) {
     let key = keys.current();
     while !items.is_empty() {
@@ -71,6 +72,7 @@ pub(crate) fn seal(keys: &StructureKeys, mut items: &mut [Item<'_>]) {
 }
 
 /// Opens all items; each has an answer of its own.
+#[inline]
 pub(crate) fn open(keys: &StructureKeys, mut items: &mut [Item<'_>]) {
     while !items.is_empty() {
         let done = open_first(keys, items);
@@ -80,6 +82,7 @@ pub(crate) fn open(keys: &StructureKeys, mut items: &mut [Item<'_>]) {
 
 /// Seals the first items, as many as make a batch under this session, and gives how many; None where the session has no
 /// nonce for the first.
+#[inline]
 fn seal_first(key: &DataKey, session: &Session, items: &mut [Item<'_>]) -> Option<usize> {
     let (cipher, mut nonces) = session.nonces()?;
     let most = items.len().min(MESSAGES);
@@ -133,13 +136,8 @@ fn seal_alone(
     key.seal_under(cipher, prefix, rest, context, Some(text), out)
 }
 
-/// As the data path does, but not once more at each place.
-#[inline(never)]
-fn parse(record: &[u8]) -> Result<Parts<'_>> {
-    record::parse(record)
-}
-
 /// Opens the first items, as many as make a batch under a few derived keys, and gives how many: one at least.
+#[inline]
 fn open_first(keys: &StructureKeys, items: &mut [Item<'_>]) -> usize {
     let mut held = Vec::<Held<'_>>::with_capacity(1);
     // Under which of them an item is; or that it has its answer already.
@@ -179,7 +177,7 @@ fn find<'k>(keys: &'k StructureKeys, held: &mut Vec<Held<'k>>, item: &Item<'_>) 
     if item.out.len() < needed {
         return Err(Error::OutputTooShort { needed });
     }
-    let parts = parse(item.input)?;
+    let parts = record::parse(item.input)?;
     let is_its = |held: &Held<'_>| held.derived.prefix == *parts.prefix && held.key.number == parts.number;
     if let Some(index) = held.iter().position(is_its) {
         return Ok(Some(index));
@@ -194,6 +192,7 @@ fn find<'k>(keys: &'k StructureKeys, held: &mut Vec<Held<'k>>, item: &Item<'_>) 
 }
 
 /// Lays the items out that have no answer yet, opens them, and gives the verdict of each.
+#[inline]
 fn open_laid<'a>(
     held: &[Held<'_>],
     items: &'a mut [Item<'_>],
@@ -228,7 +227,7 @@ fn open_laid<'a>(
 /// Copies a record's ciphertext to where it is opened, and lays out its AAD.
 #[inline]
 fn lay<'a>(item: &'a mut Item<'_>, room: &mut &'a mut [u8]) -> Option<OpenMessage<'a>> {
-    let parts = parse(item.input).ok()?;
+    let parts = record::parse(item.input).ok()?;
     let text = item.out.get_mut(..parts.text.len())?;
     text.copy_from_slice(parts.text);
     let aad: &'a [u8] = lay_aad(room, record::header(parts.number), item.context);
@@ -247,7 +246,7 @@ struct Held<'k> {
 impl Held<'_> {
     #[inline(never)]
     fn open_alone(&mut self, item: &mut Item<'_>) -> Result<usize> {
-        let Parts { rest, text, tag, .. } = parse(item.input)?;
+        let Parts { rest, text, tag, .. } = record::parse(item.input)?;
         let needed = text.len();
         let out = item.out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
         let text = InOutBuf::new(text, out).map_err(|_| Error::OutputTooShort { needed })?;

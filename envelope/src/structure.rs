@@ -121,6 +121,7 @@ impl Structure {
     ///
     /// # Errors
     /// If the keys are locked: no text was looked at, and each item has this error too.
+    #[inline]
     pub fn seal_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
         self.many_into(Purpose::Seal, items, Self::seal_batch)
     }
@@ -131,6 +132,7 @@ impl Structure {
     ///
     /// # Errors
     /// If the keys are locked: no record was looked at, and each item has this error too.
+    #[inline]
     pub fn open_many_into(&self, items: &mut [Item<'_>]) -> Result<()> {
         self.many_into(Purpose::Open, items, Self::open_batch)
     }
@@ -188,6 +190,7 @@ impl Structure {
         })
     }
 
+    #[inline]
     fn many_into(
         &self,
         purpose: Purpose,
@@ -204,16 +207,19 @@ impl Structure {
         answered
     }
 
+    #[inline]
     pub(crate) fn seal_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
         batch::seal(keys, items);
         self.count_batch(items, (Count::Sealed, Count::SealedBytes), OVERHEAD);
     }
 
+    #[inline]
     pub(crate) fn open_batch(&self, keys: &StructureKeys, items: &mut [Item<'_>]) {
         batch::open(keys, items);
         self.count_batch(items, (Count::Opened, Count::OpenedBytes), 0);
     }
 
+    #[inline]
     fn count_batch(&self, items: &[Item<'_>], (records, bytes): (Count, Count), overhead: usize) {
         let done = items.iter().filter_map(|item| item.written.as_ref().ok());
         let (done, text) = done.fold((0, 0), |(done, text), written| (done + 1, text + (written - overhead)));
