@@ -8,10 +8,11 @@
 
 #include "frames.h"
 #include "log_records.h"
+#include "sealed_file.h"
 
 namespace tablecrypt_rocksdb {
 
-class frame_writer final : public rocksdb::FSWritableFile {
+class frame_writer final : public sealed_file {
 public:
     // A new file, whose header is still to be written: `stored_header`.
     static rocksdb::IOStatus create(std::unique_ptr<rocksdb::FSWritableFile> file, const header &header,
@@ -42,19 +43,6 @@ public:
     std::uint64_t GetFileSize(const rocksdb::IOOptions &, rocksdb::IODebugContext *) override { return size_; }
     // Sync of a log does nothing but that of the file beneath; a whole file's writes its end mark first.
     bool IsSyncThreadSafe() const override { return header_.of != kind::whole && file_->IsSyncThreadSafe(); }
-    bool use_direct_io() const override { return false; }
-    std::size_t GetRequiredBufferAlignment() const override { return 1; }
-    void SetWriteLifeTimeHint(rocksdb::Env::WriteLifeTimeHint hint) override { file_->SetWriteLifeTimeHint(hint); }
-    rocksdb::Env::WriteLifeTimeHint GetWriteLifeTimeHint() override { return file_->GetWriteLifeTimeHint(); }
-    void SetIOPriority(rocksdb::Env::IOPriority priority) override { file_->SetIOPriority(priority); }
-    rocksdb::Env::IOPriority GetIOPriority() override { return file_->GetIOPriority(); }
-    void SetPreallocationBlockSize(std::size_t size) override { file_->SetPreallocationBlockSize(size); }
-    void GetPreallocationStatus(std::size_t *size, std::size_t *last) override {
-        file_->GetPreallocationStatus(size, last);
-    }
-    void PrepareWrite(std::size_t, std::size_t, const rocksdb::IOOptions &, rocksdb::IODebugContext *) override {}
-    std::size_t GetUniqueId(char *id, std::size_t length) const override { return file_->GetUniqueId(id, length); }
-    rocksdb::IOStatus InvalidateCache(std::size_t, std::size_t) override { return file_->InvalidateCache(0, 0); }
     rocksdb::IOStatus RangeSync(std::uint64_t, std::uint64_t, const rocksdb::IOOptions &options,
                                 rocksdb::IODebugContext *debug) override {
         return file_->RangeSync(0, at_, options, debug);
@@ -63,14 +51,13 @@ public:
 private:
     frame_writer(std::unique_ptr<rocksdb::FSWritableFile> file, const header &header, keys &keys,
                  const std::string &path)
-        : file_(std::move(file)), header_(header), keys_(keys), path_(path) {}
+        : sealed_file(std::move(file)), header_(header), keys_(keys), path_(path) {}
 
     tablecrypt_status seal(const byte *text, std::size_t length, bool end);
     rocksdb::IOStatus write(const rocksdb::IOOptions &options, rocksdb::IODebugContext *debug);
     rocksdb::IOStatus mark(const rocksdb::IOOptions &options, rocksdb::IODebugContext *debug);
     rocksdb::IOStatus broken() const;
 
-    std::unique_ptr<rocksdb::FSWritableFile> file_;
     header header_;
     keys &keys_;
     std::string path_;

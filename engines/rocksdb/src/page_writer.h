@@ -11,10 +11,11 @@
 
 #include "header.h"
 #include "page_reader.h"
+#include "sealed_file.h"
 
 namespace tablecrypt_rocksdb {
 
-class page_writer final : public rocksdb::FSWritableFile {
+class page_writer final : public sealed_file {
 public:
     // A new file, whose header is still to be written: `stored_header`.
     static rocksdb::IOStatus create(std::unique_ptr<rocksdb::FSWritableFile> file, const header &header,
@@ -48,20 +49,6 @@ public:
         return number_ * text() + tail_.size();
     }
     bool IsSyncThreadSafe() const override { return false; }
-    bool use_direct_io() const override { return false; }
-    std::size_t GetRequiredBufferAlignment() const override { return 1; }
-    void SetWriteLifeTimeHint(rocksdb::Env::WriteLifeTimeHint hint) override { file_->SetWriteLifeTimeHint(hint); }
-    rocksdb::Env::WriteLifeTimeHint GetWriteLifeTimeHint() override { return file_->GetWriteLifeTimeHint(); }
-    void SetIOPriority(rocksdb::Env::IOPriority priority) override { file_->SetIOPriority(priority); }
-    rocksdb::Env::IOPriority GetIOPriority() override { return file_->GetIOPriority(); }
-    void SetPreallocationBlockSize(std::size_t size) override { file_->SetPreallocationBlockSize(size); }
-    void GetPreallocationStatus(std::size_t *size, std::size_t *last) override {
-        file_->GetPreallocationStatus(size, last);
-    }
-    // The file beneath is prepared at each write, at the offset that it has there.
-    void PrepareWrite(std::size_t, std::size_t, const rocksdb::IOOptions &, rocksdb::IODebugContext *) override {}
-    std::size_t GetUniqueId(char *id, std::size_t length) const override { return file_->GetUniqueId(id, length); }
-    rocksdb::IOStatus InvalidateCache(std::size_t, std::size_t) override { return file_->InvalidateCache(0, 0); }
     rocksdb::IOStatus RangeSync(std::uint64_t, std::uint64_t, const rocksdb::IOOptions &options,
                                 rocksdb::IODebugContext *debug) override {
         return file_->RangeSync(0, written_, options, debug);
@@ -70,7 +57,7 @@ public:
 private:
     page_writer(std::unique_ptr<rocksdb::FSWritableFile> file, const header &header, keys &keys,
                 const std::string &path)
-        : file_(std::move(file)), header_(header), keys_(keys), path_(path) {}
+        : sealed_file(std::move(file)), header_(header), keys_(keys), path_(path) {}
 
     std::size_t text() const { return header_.page - overhead; }
     rocksdb::IOStatus seal(const byte *text, std::size_t length, bool last);
@@ -79,7 +66,6 @@ private:
     rocksdb::IOStatus resume(const rocksdb::IOOptions &options, rocksdb::IODebugContext *debug);
     rocksdb::IOStatus failed(rocksdb::IOStatus status);
 
-    std::unique_ptr<rocksdb::FSWritableFile> file_;
     header header_;
     keys &keys_;
     std::string path_;
