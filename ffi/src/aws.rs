@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use envelope::Error;
 use tablecrypt_kms_aws::AwsKms;
-use tablecrypt_kms_aws::aws_config::Region;
 
 /// The client; what is `None` comes from the standard chain. Times are in milliseconds, and 0 is the client's own.
 pub(crate) fn open(
@@ -14,21 +13,10 @@ pub(crate) fn open(
     attempt: u64,
     call: u64,
 ) -> Result<AwsKms, Error> {
-    let attempt = time("attempt_timeout", attempt)?.unwrap_or(ATTEMPT);
-    let call = time("call_timeout", call)?.unwrap_or(CALL);
+    let attempt = time("attempt_timeout", attempt)?.unwrap_or(AwsKms::ATTEMPT);
+    let call = time("call_timeout", call)?.unwrap_or(AwsKms::CALL);
     let [region, endpoint, profile] = [region, endpoint, profile].map(|text| text.map(str::to_owned));
-    Ok(AwsKms::new().with_timeouts(attempt, call).with_config(move |mut loader| {
-        if let Some(region) = &region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some(profile) = &profile {
-            loader = loader.profile_name(profile);
-        }
-        loader
-    }))
+    Ok(AwsKms::new().with_timeouts(attempt, call).with_chain(region, endpoint, profile))
 }
 
 fn time(setting: &'static str, milliseconds: u64) -> Result<Option<Duration>, Error> {
@@ -39,6 +27,3 @@ fn time(setting: &'static str, milliseconds: u64) -> Result<Option<Duration>, Er
 }
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
-/// As the client has them.
-const ATTEMPT: Duration = Duration::from_secs(2);
-const CALL: Duration = Duration::from_secs(10);

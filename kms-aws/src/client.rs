@@ -5,14 +5,14 @@ use core::time::Duration;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_config::ConfigLoader;
+use aws_config::{ConfigLoader, Region};
 use tablecrypt::KeyBox;
 use tablecrypt::core::Key;
 use tablecrypt::kms::{EncryptionContext, GeneratedKey, KeyMetadata, Kms, KmsError, note_request};
 use tablecrypt_os::PerProcess;
 
 use crate::calls::Answer;
-use crate::session::{Session, Settings};
+use crate::session::{ATTEMPT, CALL, Session, Settings};
 use crate::worker::Worker;
 
 /// AWS KMS. Clone it freely; clones share one thread, one client and its connections. Nothing is sent before the first call.
@@ -23,6 +23,11 @@ pub struct AwsKms {
 }
 
 impl AwsKms {
+    /// What a try may take unless [`with_timeouts`](Self::with_timeouts) sets it: 2 s.
+    pub const ATTEMPT: Duration = ATTEMPT;
+    /// What a call may take with all its tries: 10 s.
+    pub const CALL: Duration = CALL;
+
     /// With the standard chain's credentials, region and endpoint.
     #[must_use]
     pub fn new() -> Self {
@@ -48,6 +53,24 @@ impl AwsKms {
     #[must_use]
     pub fn with_config(self, configure: impl Fn(ConfigLoader) -> ConfigLoader + Send + Sync + 'static) -> Self {
         Self::of(Settings { configure: Some(Arc::new(configure)), ..self.settings })
+    }
+
+    /// Gives the standard chain a region, an endpoint or a profile; what is `None` it finds by itself. It is
+    /// [`with_config`](Self::with_config) for what most callers set, and takes its place.
+    #[must_use]
+    pub fn with_chain(self, region: Option<String>, endpoint: Option<String>, profile: Option<String>) -> Self {
+        self.with_config(move |mut loader| {
+            if let Some(region) = &region {
+                loader = loader.region(Region::new(region.clone()));
+            }
+            if let Some(endpoint) = &endpoint {
+                loader = loader.endpoint_url(endpoint);
+            }
+            if let Some(profile) = &profile {
+                loader = loader.profile_name(profile);
+            }
+            loader
+        })
     }
 
     fn of(settings: Settings) -> Self {

@@ -84,7 +84,9 @@ impl Session {
     }
 }
 
-const ATTEMPT: Duration = Duration::from_secs(2);
-const CALL: Duration = Duration::from_secs(10);
+/// What a try may take unless set.
+pub(crate) const ATTEMPT: Duration = Duration::from_secs(2);
+/// What a call may take with all its tries, unless set.
+pub(crate) const CALL: Duration = Duration::from_secs(10);
 /// Four tries of 2 s, and the waits between them, fit into 10 s.
 const ATTEMPTS: u32 = 4;

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 URLS = {"ours": os.environ["TABLECRYPT_KMS_URL"], "moto": os.environ["TABLECRYPT_MOTO_URL"]}
-CONTROL = os.environ["TABLECRYPT_KMS_CONTROL"]
 ROOT_KEY = os.environ["TABLECRYPT_ROOT_KEY"]
 AWS = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 CONTEXT = {"tablecrypt:table": "flights", "tablecrypt:subscriber": "default"}
@@ -156,18 +155,6 @@ def test_aliases_name_keys(ours):
     assert key["Arn"] in [found["KeyArn"] for page in ours.get_paginator("list_keys").paginate() for found in page["Keys"]]
     ours.delete_alias(AliasName=alias)
     assert refusal(ours.describe_key, KeyId=alias) == "NotFoundException"
-
-
-def switch(words):
-    request = urllib.request.Request(CONTROL, data=words.encode(), method="PUT")
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read().decode().strip()
-
-
-@pytest.fixture
-def fault():
-    yield switch
-    switch("none")
 
 
 @pytest.mark.parametrize(("words", "name"), [

@@ -5,7 +5,6 @@ admin/kms builds the package with AwsKms in it, runs moto and `tablecrypt kms se
 
 import os
 import signal
-import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -17,7 +16,6 @@ import pytest
 import tablecrypt
 
 URLS = {"ours": os.environ["TABLECRYPT_KMS_URL"], "moto": os.environ["TABLECRYPT_MOTO_URL"]}
-CONTROL = os.environ["TABLECRYPT_KMS_CONTROL"]
 REGION = "eu-west-1"
 
 
@@ -45,18 +43,6 @@ def credentials(monkeypatch):
 @pytest.fixture
 def alias():
     return f"alias/wheel-{uuid.uuid4()}"
-
-
-def switch(words):
-    request = urllib.request.Request(CONTROL, data=words.encode(), method="PUT")
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read().decode().strip()
-
-
-@pytest.fixture
-def fault():
-    yield switch
-    switch("none")
 
 
 @pytest.mark.parametrize("who", ["ours", "moto"])

@@ -76,22 +76,9 @@ impl AwsKms {
 #[cfg(feature = "aws")]
 #[expect(clippy::unnecessary_wraps, reason = "without the feature it fails")]
 fn client(options: Options) -> PyResult<Arc<dyn Kms>> {
-    use tablecrypt_kms_aws::aws_config::Region;
-
     let Options { region, endpoint, profile, attempt, call, tags } = options;
     let client = tablecrypt_kms_aws::AwsKms::new().with_timeouts(attempt.0, call.0).with_tags(tags);
-    Ok(Arc::new(client.with_config(move |mut loader| {
-        if let Some(region) = &region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some(profile) = &profile {
-            loader = loader.profile_name(profile);
-        }
-        loader
-    })))
+    Ok(Arc::new(client.with_chain(region, endpoint, profile)))
 }
 
 #[cfg(not(feature = "aws"))]
