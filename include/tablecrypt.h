@@ -1112,9 +1112,8 @@ tablecrypt_status tablecrypt_service_add_structure(const tablecrypt_service *ser
                                                    const char *structure);
 
 /**
- * Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open
- * seals and
- * opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
+ * Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open seals
+ * and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
  *
  * Errors: NO_SUCH_STRUCTURE, INDISPENSABLE for "base"; and as tablecrypt_service_rotate.
  */
@@ -1124,18 +1123,16 @@ tablecrypt_status tablecrypt_service_drop_structure(const tablecrypt_service *se
 
 /**
  * Deletes all keys of a table: its records open nowhere any more. It asks no KMS. Another process that has the table
- * open
- * seals and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
+ * open seals and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
  *
  * Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, NO_SUCH_TABLE, IO.
  */
 tablecrypt_status tablecrypt_service_delete_table(const tablecrypt_service *service, const char *table);
 
 /**
- * Makes a new generation of the data key of a structure, or of each where `structure` is NULL. Former ones still
- * open. It
- * seals in six and a half minutes, or as long as a permission lasts and a minute more, in each process from its next
- * refresh on: by then all that have the table open know it. One KMS call. However it ends, the table opens.
+ * Makes a new generation of the data key of a structure, or of each where `structure` is NULL. Former ones still open.
+ * It seals in six and a half minutes, or as long as a permission lasts and a minute more, in each process from its
+ * next refresh on: by then all that have the table open know it. One KMS call. However it ends, the table opens.
  *
  * Errors: NULL_ARGUMENT, INVALID_UTF8, KEY_FILE_BUSY, NO_RANDOM, NO_SUCH_STRUCTURE; and as
  * tablecrypt_connection_open_table.
@@ -1149,24 +1146,19 @@ tablecrypt_status tablecrypt_service_rotate(const tablecrypt_service *service,
  * tablecrypt_generation_of_record says what that is. A copy of the key file that was made elsewhere still has the key.
  *
  * Errors: GENERATION_IN_USE for one that seals, is to seal, or may still seal in another process; UNKNOWN_KEY where
- * the
- * table has no such generation; and as tablecrypt_service_rotate.
+ * the table has no such generation; and as tablecrypt_service_rotate.
  */
 tablecrypt_status tablecrypt_service_retire_generation(const tablecrypt_service *service,
                                                        const char *table,
                                                        uint32_t number);
 
 /**
- * Has the KMS wrap a table's root key anew, under the KMS key `to`, inside the KMS: it comes to nobody, and no
- * Decrypt is
- * asked. `from` is the KMS key that it is under now; NULL is the one that is asked first. Who has the table open does
- * not
- * notice. The root key stays the same one: tablecrypt_service_switch_key makes a new one.
+ * Has the KMS wrap a table's root key anew, under the KMS key `to`, inside the KMS: it comes to nobody, and no Decrypt
+ * is asked. `from` is the KMS key that it is under now; NULL is the one that is asked first. Who has the table open
+ * does not notice. The root key stays the same one: tablecrypt_service_switch_key makes a new one.
  *
  * Errors: NO_SUCH_KMS_KEY where `from` is none of the table's, ALREADY_UNDER_KMS_KEY where `to` is another of them;
- * and as
- * tablecrypt_service_rotate. The table is as before then. NOT_BUILT_IN in
- * a library without the feature full.
+ * and as tablecrypt_service_rotate. The table is as before then. NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_rewrap(const tablecrypt_service *service,
                                             const char *table,
@@ -1178,8 +1170,7 @@ tablecrypt_status tablecrypt_service_rewrap(const tablecrypt_service *service,
  * (describe_key), and changes nothing. OK where nothing does.
  *
  * Errors: KEY_DISABLED, KEY_PENDING_DELETION, KEY_NOT_FOUND of either key; and as tablecrypt_service_rewrap.
- * NOT_BUILT_IN in
- * a library without the feature full.
+ * NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_plan_rewrap(const tablecrypt_service *service,
                                                  const char *table,
@@ -1188,16 +1179,12 @@ tablecrypt_status tablecrypt_service_plan_rewrap(const tablecrypt_service *servi
 
 /**
  * Moves a table to these KMS keys, ids, ARNs or aliases, the first of which is asked first, under a new root key. The
- * data
- * keys stay and are wrapped anew, no data is touched, and who has the table open goes on. The old KMS keys are needed
- * until
- * this has ended; then no file of the store opens with them. Who had their use and a copy of the key file can have
- * the data
- * keys for ever: against that, rotate, and seal the records anew.
+ * data keys stay and are wrapped anew, no data is touched, and who has the table open goes on. The old KMS keys are
+ * needed until this has ended; then no file of the store opens with them. Who had their use and a copy of the key file
+ * can have the data keys for ever: against that, rotate, and seal the records anew.
  *
  * Errors: LENGTH, INDISPENSABLE where there is no key; and as tablecrypt_service_rotate. The table is as before then.
- * NOT_BUILT_IN in
- * a library without the feature full.
+ * NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_switch_key(const tablecrypt_service *service,
                                                 const char *table,
@@ -1206,11 +1193,9 @@ tablecrypt_status tablecrypt_service_switch_key(const tablecrypt_service *servic
 
 /**
  * Puts a table under one more KMS key, such as one of another region, which is asked after those that it has: any of
- * them
- * opens it. If it is under that key already, nothing changes.
+ * them opens it. If it is under that key already, nothing changes.
  *
- * Errors: as tablecrypt_service_rotate. NOT_BUILT_IN in
- * a library without the feature full.
+ * Errors: as tablecrypt_service_rotate. NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_add_kms_key(const tablecrypt_service *service,
                                                  const char *table,
@@ -1218,11 +1203,10 @@ tablecrypt_status tablecrypt_service_add_kms_key(const tablecrypt_service *servi
 
 /**
  * Takes a KMS key, its ARN as the description has it, from a table that has others. One of those opens the table
- * first,
- * as a proof. Then no file of the store opens with the one that is gone.
+ * first, as a proof. Then no file of the store opens with the one that is gone.
  *
- * Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate. NOT_BUILT_IN in
- * a library without the feature full.
+ * Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate. NOT_BUILT_IN in a library
+ * without the feature full.
  */
 tablecrypt_status tablecrypt_service_remove_kms_key(const tablecrypt_service *service,
                                                     const char *table,

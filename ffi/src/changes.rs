@@ -29,9 +29,8 @@ pub unsafe extern "C" fn tablecrypt_service_add_structure(
     }
 }
 
-/// Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open
-/// seals and
-/// opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
+/// Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open seals
+/// and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
 ///
 /// Errors: NO_SUCH_STRUCTURE, INDISPENSABLE for "base"; and as tablecrypt_service_rotate.
 ///
@@ -50,8 +49,7 @@ pub unsafe extern "C" fn tablecrypt_service_drop_structure(
 }
 
 /// Deletes all keys of a table: its records open nowhere any more. It asks no KMS. Another process that has the table
-/// open
-/// seals and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
+/// open seals and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
 ///
 /// Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, NO_SUCH_TABLE, IO.
 ///
@@ -63,10 +61,9 @@ pub unsafe extern "C" fn tablecrypt_service_delete_table(service: *const Service
     unsafe { change(service, table, c"".as_ptr(), &|service, table, _| Ok(service.delete_table(table)?)) }
 }
 
-/// Makes a new generation of the data key of a structure, or of each where `structure` is NULL. Former ones still
-/// open. It
-/// seals in six and a half minutes, or as long as a permission lasts and a minute more, in each process from its next
-/// refresh on: by then all that have the table open know it. One KMS call. However it ends, the table opens.
+/// Makes a new generation of the data key of a structure, or of each where `structure` is NULL. Former ones still open.
+/// It seals in six and a half minutes, or as long as a permission lasts and a minute more, in each process from its
+/// next refresh on: by then all that have the table open know it. One KMS call. However it ends, the table opens.
 ///
 /// Errors: NULL_ARGUMENT, INVALID_UTF8, KEY_FILE_BUSY, NO_RANDOM, NO_SUCH_STRUCTURE; and as
 /// tablecrypt_connection_open_table.
@@ -94,8 +91,7 @@ pub unsafe extern "C" fn tablecrypt_service_rotate(
 /// tablecrypt_generation_of_record says what that is. A copy of the key file that was made elsewhere still has the key.
 ///
 /// Errors: GENERATION_IN_USE for one that seals, is to seal, or may still seal in another process; UNKNOWN_KEY where
-/// the
-/// table has no such generation; and as tablecrypt_service_rotate.
+/// the table has no such generation; and as tablecrypt_service_rotate.
 ///
 /// # Safety
 /// The header's promise.
@@ -109,16 +105,12 @@ pub unsafe extern "C" fn tablecrypt_service_retire_generation(
     unsafe { change(service, table, c"".as_ptr(), &|service, table, _| Ok(service.retire_generation(table, number)?)) }
 }
 
-/// Has the KMS wrap a table's root key anew, under the KMS key `to`, inside the KMS: it comes to nobody, and no
-/// Decrypt is
-/// asked. `from` is the KMS key that it is under now; NULL is the one that is asked first. Who has the table open does
-/// not
-/// notice. The root key stays the same one: tablecrypt_service_switch_key makes a new one.
+/// Has the KMS wrap a table's root key anew, under the KMS key `to`, inside the KMS: it comes to nobody, and no Decrypt
+/// is asked. `from` is the KMS key that it is under now; NULL is the one that is asked first. Who has the table open
+/// does not notice. The root key stays the same one: tablecrypt_service_switch_key makes a new one.
 ///
 /// Errors: NO_SUCH_KMS_KEY where `from` is none of the table's, ALREADY_UNDER_KMS_KEY where `to` is another of them;
-/// and as
-/// tablecrypt_service_rotate. The table is as before then. NOT_BUILT_IN in
-/// a library without the feature full.
+/// and as tablecrypt_service_rotate. The table is as before then. NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -141,8 +133,7 @@ pub unsafe extern "C" fn tablecrypt_service_rewrap(
 /// (describe_key), and changes nothing. OK where nothing does.
 ///
 /// Errors: KEY_DISABLED, KEY_PENDING_DELETION, KEY_NOT_FOUND of either key; and as tablecrypt_service_rewrap.
-/// NOT_BUILT_IN in
-/// a library without the feature full.
+/// NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -161,16 +152,12 @@ pub unsafe extern "C" fn tablecrypt_service_plan_rewrap(
 }
 
 /// Moves a table to these KMS keys, ids, ARNs or aliases, the first of which is asked first, under a new root key. The
-/// data
-/// keys stay and are wrapped anew, no data is touched, and who has the table open goes on. The old KMS keys are needed
-/// until
-/// this has ended; then no file of the store opens with them. Who had their use and a copy of the key file can have
-/// the data
-/// keys for ever: against that, rotate, and seal the records anew.
+/// data keys stay and are wrapped anew, no data is touched, and who has the table open goes on. The old KMS keys are
+/// needed until this has ended; then no file of the store opens with them. Who had their use and a copy of the key file
+/// can have the data keys for ever: against that, rotate, and seal the records anew.
 ///
 /// Errors: LENGTH, INDISPENSABLE where there is no key; and as tablecrypt_service_rotate. The table is as before then.
-/// NOT_BUILT_IN in
-/// a library without the feature full.
+/// NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -193,11 +180,9 @@ pub unsafe extern "C" fn tablecrypt_service_switch_key(
 }
 
 /// Puts a table under one more KMS key, such as one of another region, which is asked after those that it has: any of
-/// them
-/// opens it. If it is under that key already, nothing changes.
+/// them opens it. If it is under that key already, nothing changes.
 ///
-/// Errors: as tablecrypt_service_rotate. NOT_BUILT_IN in
-/// a library without the feature full.
+/// Errors: as tablecrypt_service_rotate. NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -216,11 +201,10 @@ pub unsafe extern "C" fn tablecrypt_service_add_kms_key(
 }
 
 /// Takes a KMS key, its ARN as the description has it, from a table that has others. One of those opens the table
-/// first,
-/// as a proof. Then no file of the store opens with the one that is gone.
+/// first, as a proof. Then no file of the store opens with the one that is gone.
 ///
-/// Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate. NOT_BUILT_IN in
-/// a library without the feature full.
+/// Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate. NOT_BUILT_IN in a library
+/// without the feature full.
 ///
 /// # Safety
 /// The header's promise.
