@@ -66,7 +66,7 @@ static void release(void *caller) {
 /* Until a thread of the library's has come to it; a minute is a hang. */
 static void await(const atomic_int *counter, int expected) {
     const time_t began = time(NULL);
-    while (*counter < expected && time(NULL) - began < 60) {
+    while (*counter < expected && poll_again(began)) {
     }
     CHECK(*counter == expected);
 }
@@ -91,7 +91,7 @@ static void open_until(const tablecrypt_structure *base, const uint8_t *record, 
     int found;
     do {
         found = tablecrypt_structure_open(base, NULL, 0, record, RECORD, out, TEXT, NULL);
-    } while (found != expected && time(NULL) - began < 60);
+    } while (found != expected && poll_again(began));
     CHECK_STATUS(expected, found);
 }
 

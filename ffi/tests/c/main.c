@@ -1,9 +1,17 @@
 /* Uses the whole C interface: program VECTORS FOLDER. Prints "N passed, 0 failed". */
 
+#define _DEFAULT_SOURCE 1 /* nanosleep */
+
 #include "program.h"
 
 int passed;
 int failed;
+
+int poll_again(time_t began) {
+    const struct timespec pause = {0, 1000000};
+    nanosleep(&pause, NULL);
+    return time(NULL) - began < 60;
+}
 
 int main(int argc, char **argv) {
     if (argc != 3) {

@@ -3,7 +3,12 @@
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
+#include <time.h>
+
 #include "../check.h"
+
+/* Once around a loop that polls: waits a millisecond, and says if its minute, of which more is a hang, is not over. */
+int poll_again(time_t began);
 
 void test_gcm(const char *vectors);
 void test_tables(const char *folder);
