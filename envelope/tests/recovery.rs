@@ -74,6 +74,37 @@ fn pauses_double_from_a_second_to_half_a_minute_and_begin_anew_after_a_success()
 }
 
 #[test]
+fn a_key_that_comes_back_is_found_after_as_long_as_it_was_away_and_half_a_minute_at_most_however_often_one_asks() {
+    const SECOND: u64 = 1000;
+    for poll in [20, 500] {
+        for (away, found) in [(500, 500), (5 * SECOND, 2 * SECOND), (20 * SECOND, 11 * SECOND), (70 * SECOND, 21 * SECOND)] {
+            let world = world_with_flights();
+            let (_, base, record) = warm(&world);
+            world.disable_key();
+            world.advance(300);
+            let polled = |world: &World| {
+                let opened = base.open(b"key", &record).is_ok();
+                world.clock.settle();
+                world.clock.advance(Duration::from_millis(poll));
+                opened
+            };
+            // The first has the KMS asked, and the no is there for the next.
+            assert!(polled(&world));
+            let began = world.date();
+            while world.date() < began + Duration::from_millis(away - poll) {
+                assert!(!polled(&world));
+            }
+            world.enable_key();
+            let back = world.date();
+            while !polled(&world) {}
+            let waited = u64::try_from(world.date().duration_since(back).unwrap().as_millis()).unwrap();
+            assert!(waited.abs_diff(found) <= 2 * poll, "polled each {poll} ms, {away} ms away: {waited} ms");
+            assert!(waited <= (away + SECOND).min(30 * SECOND) + poll);
+        }
+    }
+}
+
+#[test]
 fn a_locked_table_without_traffic_is_not_asked_for() {
     let world = world_with_flights();
     let (_, base, record) = warm(&world);

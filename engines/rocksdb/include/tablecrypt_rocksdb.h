@@ -54,16 +54,12 @@ struct settings {
     // Hears, in a sentence, of every refusal: of the KMS, and of what was found changed, moved or cut. Any thread.
     std::function<void(const std::string &)> report = {};
 
-    // How many bytes a page of a new SST or blob file takes in the file, 48 of them our own: 1,024 to 65,584. Direct I/O
-    // takes multiples of 4,096. 4,144 holds a block of BlockBasedTableOptions::block_align, which is then read as one page.
-    std::size_t page = 4096;
-
     // Where the sealed files are: the default is RocksDB's own.
     std::shared_ptr<rocksdb::FileSystem> beneath = {};
 };
 
-// Makes the file system, which takes the table. InvalidArgument for a rule or page size that cannot be; NotFound for a structure that the
-// table has not; IOError where the KMS refuses.
+// Makes the file system, which takes the table. InvalidArgument for a rule that cannot be; NotFound for a structure that the table has
+// not; IOError where the KMS refuses.
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif

@@ -1,4 +1,5 @@
-// Plain RocksDB, ours, and RocksDB's own CTR example, side by side: bench FOLDER [keys [rounds [page...]]].
+// Plain RocksDB, ours, and RocksDB's own CTR example, side by side: bench FOLDER [keys [rounds]]. And "copy", the control:
+// plain, but what is read is read into memory of the thread and copied from there, as every reader has to that opens it.
 //
 // Each round runs each of them once, in turn, so that what else the machine does meets all alike; what counts is the
 // least time of all rounds. No compression, no WAL sync, data in the page cache. Point reads and scans are run with
@@ -55,22 +56,49 @@ struct contender {
     std::string name;
     std::unique_ptr<rocksdb::Env> env;
     std::string path;
-    bool aligned;  // block_align
     std::map<std::string, double> least;  // seconds, by job
 };
 
-std::unique_ptr<rocksdb::Env> sealed(const std::string &folder, std::size_t page) {
+std::unique_ptr<rocksdb::Env> sealed(const std::string &folder) {
     auto service = tablecrypt::service::open_local(folder + "/keys");
     need(bool(service), "no service");
     (void)service->create_table({"bench"});
     auto table = service->connect()->open_table("bench");
     need(bool(table), "no table");
-    tablecrypt_rocksdb::settings settings;
-    settings.page = page;
     std::shared_ptr<rocksdb::FileSystem> files;
-    need(tablecrypt_rocksdb::open_file_system(std::move(*table), settings, &files), "file system");
+    need(tablecrypt_rocksdb::open_file_system(std::move(*table), {}, &files), "file system");
     return rocksdb::NewCompositeEnv(files);
 }
+
+class copying_file final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+public:
+    using FSRandomAccessFileOwnerWrapper::FSRandomAccessFileOwnerWrapper;
+    rocksdb::IOStatus Read(std::uint64_t offset, std::size_t n, const rocksdb::IOOptions &options, rocksdb::Slice *result,
+                           char *scratch, rocksdb::IODebugContext *debug) const override {
+        thread_local std::vector<char> room;
+        if (room.size() < n) room.resize(n);
+        auto status = FSRandomAccessFileOwnerWrapper::Read(offset, n, options, result, room.data(), debug);
+        if (status.ok()) std::memcpy(scratch, result->data(), result->size());
+        *result = rocksdb::Slice(scratch, result->size());
+        return status;
+    }
+    rocksdb::IOStatus Prefetch(std::uint64_t, std::size_t, const rocksdb::IOOptions &, rocksdb::IODebugContext *) override {
+        return rocksdb::IOStatus::NotSupported("Prefetch");
+    }
+};
+
+class copying final : public rocksdb::FileSystemWrapper {
+public:
+    copying() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+    const char *Name() const override { return "copying"; }
+    rocksdb::IOStatus NewRandomAccessFile(const std::string &path, const rocksdb::FileOptions &options,
+                                          std::unique_ptr<rocksdb::FSRandomAccessFile> *file,
+                                          rocksdb::IODebugContext *debug) override {
+        auto status = target()->NewRandomAccessFile(path, options, file, debug);
+        if (status.ok()) *file = std::make_unique<copying_file>(std::move(*file));
+        return status;
+    }
+};
 
 // RocksDB's own example: CTR over ROT13, which is not authenticated, and no cipher.
 std::unique_ptr<rocksdb::Env> example() {
@@ -87,7 +115,6 @@ public:
         options_.compression = rocksdb::kNoCompression;
         rocksdb::BlockBasedTableOptions table;
         table.block_cache = rocksdb::NewLRUCache(cache, 0);
-        table.block_align = who.aligned;
         table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
         options_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     }
@@ -181,26 +208,20 @@ private:
 }  // namespace
 
 int main(int argc, char **argv) {
-    need(argc >= 2, "bench FOLDER [keys [rounds [page...]]]");
+    need(argc >= 2, "bench FOLDER [keys [rounds]]");
     const std::string folder = argv[1];
     const auto number = [&](int index, unsigned otherwise) {
         return argc > index ? static_cast<unsigned>(std::strtoul(argv[index], nullptr, 10)) : otherwise;
     };
     const auto keys = number(2, 200000), rounds = number(3, 5);
-    std::vector<unsigned> pages;
-    for (int i = 4; i < argc; i++) pages.push_back(number(i, 0));
-    if (pages.empty()) pages.push_back(4096);
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
 
     std::vector<contender> all;
-    all.push_back({"plain", rocksdb::NewCompositeEnv(rocksdb::FileSystem::Default()), folder + "/plain", false, {}});
-    for (const auto page : pages) {
-        const auto name = "tablecrypt " + std::to_string(page);
-        all.push_back({name, sealed(folder, page), folder + "/" + std::to_string(page), page == 4144, {}});
-    }
-    all.push_back({"CTR example", example(), folder + "/example", false, {}});
-    all.push_back({"plain, block_align", rocksdb::NewCompositeEnv(rocksdb::FileSystem::Default()), folder + "/aligned", true, {}});
+    all.push_back({"plain", rocksdb::NewCompositeEnv(rocksdb::FileSystem::Default()), folder + "/plain", {}});
+    all.push_back({"copy", rocksdb::NewCompositeEnv(std::make_shared<copying>()), folder + "/copy", {}});
+    all.push_back({"tablecrypt", sealed(folder), folder + "/sealed", {}});
+    all.push_back({"CTR example", example(), folder + "/example", {}});
 
     const std::size_t none = 64 * 1024, usual = 8 * 1024 * 1024;
     for (unsigned round = 0; round < rounds; round++) {

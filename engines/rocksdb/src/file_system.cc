@@ -95,12 +95,12 @@ IOStatus file_system::NewWritableFile(const std::string &path, const FileOptions
     header made;
     bytes stored;
     // Before the file is made: where there is no key, what is there stays.
-    if (auto status = make_header(keys_, path, rules_.structure_of(path), kind, page_, &made, &stored); !status.ok()) {
+    if (auto status = make_header(keys_, path, rules_.structure_of(path), kind, &made, &stored); !status.ok()) {
         return status;
     }
     auto beneath = options;
     beneath.use_mmap_writes = false;
-    beneath.use_direct_writes = options.use_direct_writes && kind == kind::pages && page_ % 4096 == 0;
+    beneath.use_direct_writes = options.use_direct_writes && kind == kind::pages;
     std::unique_ptr<rocksdb::FSWritableFile> target;
     if (auto status = target_->NewWritableFile(path, beneath, &target, debug); !status.ok()) return status;
     if (kind == kind::pages) {
@@ -134,14 +134,8 @@ IOStatus file_system::ReopenWritableFile(const std::string &path, const FileOpti
         std::unique_ptr<page_reader> pages;
         auto status = page_reader::open(std::move(found.file), found.stored, found.its_header, keys_, path, &pages);
         if (!status.ok()) return status;
-        const auto where = pages->pages();
-        bytes tail(where.last_text);
-        rocksdb::Slice read;
-        status = pages->Read(where.last * where.text(), tail.size(), options.io_options, &read,
-                             reinterpret_cast<char *>(tail.data()), debug);
-        if (status.ok()) status = target(&out);
-        if (!status.ok()) return status;
-        *file = page_writer::reopen(std::move(out), found.its_header, where, std::move(tail), keys_, path);
+        if (status = target(&out); !status.ok()) return status;
+        *file = page_writer::reopen(std::move(out), found.its_header, pages->table(), {}, keys_, path);
         return status;
     }
     // Only what opens is gone on from: behind a frame that does not, nothing would be read.
@@ -187,9 +181,12 @@ IOStatus file_system::GetFileSize(const std::string &path, const IOOptions &opti
     *size = 0;
     if (what == parsed::cut) return status;
     if (found.of != kind::pages) return size_of_frames(*file, found, path, size);
+    byte end[page_table::numbers];
+    std::size_t length = 0;
+    if (stored < sizeof end || !read_at(*file, stored - sizeof end, sizeof end, end, &length).ok()) return status;
     // One that was cut has no size; who opens it is told.
-    const geometry pages(found.page, stored);
-    if (pages.whole) *size = pages.size();
+    std::uint64_t text = 0;
+    if (length == sizeof end && page_table::peek(end, found, stored, &text, &length)) *size = text;
     return status;
 }
 
@@ -212,18 +209,17 @@ IOStatus file_system::Truncate(const std::string &path, std::size_t size, const 
         std::unique_ptr<page_reader> pages;
         auto status = page_reader::open(std::move(found.file), found.stored, found.its_header, keys_, path, &pages);
         if (!status.ok()) return status;
-        auto where = pages->pages();
-        where.last = size == 0 ? 0 : (size - 1) / where.text();
-        where.last_text = size - static_cast<std::size_t>(where.last) * where.text();
-        bytes tail(where.last_text);
+        auto table = pages->table();
+        const auto last = table.page_of(size);
+        bytes tail(size - static_cast<std::size_t>(table.start(last)));
         rocksdb::Slice read;
-        status = pages->Read(where.last * where.text(), tail.size(), options, &read,
-                             reinterpret_cast<char *>(tail.data()), debug);
+        status = pages->Read(table.start(last), tail.size(), options, &read, reinterpret_cast<char *>(tail.data()), debug);
         std::unique_ptr<rocksdb::FSWritableFile> out;
         if (status.ok()) status = target_->ReopenWritableFile(path, {}, &out, debug);
-        if (status.ok()) status = out->Truncate(where.at(where.last), options, debug);
+        if (status.ok()) status = out->Truncate(found.its_header.size() + table.at(last), options, debug);
         if (!status.ok()) return status;
-        const auto writer = page_writer::reopen(std::move(out), found.its_header, where, std::move(tail), keys_, path);
+        table.cut(last);
+        const auto writer = page_writer::reopen(std::move(out), found.its_header, std::move(table), std::move(tail), keys_, path);
         status = writer->end_again(options, debug);
         return status.ok() ? writer->Close(options, debug) : status;
     }
@@ -275,8 +271,8 @@ IOStatus file_system::open(const std::string &path, FileOptions options, bool di
         return keys_.corruption(path, "it is of structure " + header.name + ", and by the rules a file here is of " + *rule);
     }
     const bool pages = header.of == kind::pages;
-    if (pages && ((direct && header.page % 4096 == 0) || options.use_mmap_reads)) {
-        options.use_direct_reads = direct && header.page % 4096 == 0;
+    if (pages && (direct || options.use_mmap_reads)) {
+        options.use_direct_reads = direct;
         status = target_->NewRandomAccessFile(path, options, &opened->file, debug);
     }
     return status;

@@ -17,7 +17,7 @@ class file_system final : public rocksdb::FileSystemWrapper {
 public:
     file_system(tablecrypt::table table, const settings &settings)
         : rocksdb::FileSystemWrapper(settings.beneath ? settings.beneath : rocksdb::FileSystem::Default()),
-          keys_(std::move(table), settings), rules_(settings.rules), page_(settings.page) {}
+          keys_(std::move(table), settings), rules_(settings.rules) {}
 
     static const char *kClassName() { return "tablecrypt"; }
     const char *Name() const override { return kClassName(); }
@@ -84,7 +84,6 @@ private:
 
     keys keys_;
     rules rules_;
-    std::size_t page_;
 };
 
 }  // namespace tablecrypt_rocksdb

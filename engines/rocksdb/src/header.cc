@@ -18,9 +18,9 @@ constexpr std::size_t longest = fixed + longest_name + overhead;
 
 }  // namespace
 
-IOStatus make_header(keys &keys, const std::string &path, const std::string &name, kind of, std::size_t page,
-                     header *made, bytes *stored) {
-    made->of = of, made->page = of == kind::pages ? page : 0, made->name = name;
+IOStatus make_header(keys &keys, const std::string &path, const std::string &name, kind of, header *made,
+                     bytes *stored) {
+    made->of = of, made->name = name;
     if (getentropy(made->id.data(), made->id.size()) != 0) {
         return IOStatus::IOError(path + ": " + tablecrypt_status_message(TABLECRYPT_NO_RANDOM));
     }
@@ -33,7 +33,6 @@ IOStatus make_header(keys &keys, const std::string &path, const std::string &nam
     out[8] = version;
     out[9] = static_cast<byte>(of);
     put(out + 10, static_cast<std::uint16_t>(name.size()));
-    put(out + 12, static_cast<std::uint32_t>(made->page));
     std::memcpy(out + 16, made->id.data(), made->id.size());
     std::memcpy(out + fixed, name.data(), name.size());
     const auto status = made->owner->seal(out, made->record_at(), nullptr, 0, out + made->record_at());
@@ -46,9 +45,8 @@ parsed parse_header(const byte *stored, std::size_t length, header *found) {
     if (length < fixed) return parsed::cut;
     const auto name = take<std::uint16_t>(stored + 10);
     if (stored[8] != version || !is_kind(stored[9]) || name == 0 || name > longest_name) return parsed::foreign;
+    if (take<std::uint32_t>(stored + 12) != 0) return parsed::foreign;
     found->of = static_cast<kind>(stored[9]);
-    found->page = take<std::uint32_t>(stored + 12);
-    if (found->of == kind::pages ? !is_page(found->page) : found->page != 0) return parsed::foreign;
     std::memcpy(found->id.data(), stored + 16, found->id.size());
     if (length < fixed + name + overhead) return parsed::cut;
     found->name.assign(as_chars(stored + fixed), name);
@@ -90,13 +88,7 @@ IOStatus open_header(rocksdb::FSRandomAccessFile &file, keys &keys, const std::s
     const auto status = found->owner->open(stored.data(), found->record_at(), stored.data() + found->record_at(),
                                            overhead, nullptr);
     if (status != TABLECRYPT_OK) return found->owner->refusal(status, path, "its header does not open");
-    if (found->page == 0) return IOStatus::OK();
-    stored.resize(found->page);
-    if (auto read = read_at(file, 0, found->page, stored.data(), &length); !read.ok()) return read;
-    if (length < found->page) return keys.corruption(path, "it ends within its header: its end was cut off");
-    const auto filler = stored.begin() + static_cast<std::ptrdiff_t>(found->record_at() + overhead);
-    const bool zeros = std::all_of(filler, stored.end(), [](byte each) { return each == 0; });
-    return zeros ? IOStatus::OK() : keys.corruption(path, "its header is damaged: what is behind it is not zero");
+    return IOStatus::OK();
 }
 
 IOStatus read_at(const rocksdb::FSRandomAccessFile &file, std::uint64_t offset, std::size_t n, byte *out,

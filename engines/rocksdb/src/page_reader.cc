@@ -26,32 +26,22 @@ thread_local room stored_room, text_room;
 
 }  // namespace
 
-geometry::geometry(std::size_t page, std::uint64_t stored) : page(page) {
-    if (stored < page + overhead) return;
-    const auto behind = stored - page;
-    const auto full = behind / page, rest = behind % page;
-    if (rest != 0 && rest < overhead) return;
-    // An empty page is only ever the one page of an empty file.
-    if (rest == overhead && full != 0) return;
-    whole = true;
-    last = rest == 0 ? full - 1 : full;
-    last_text = rest == 0 ? text() : static_cast<std::size_t>(rest) - overhead;
-}
-
 IOStatus page_reader::open(std::unique_ptr<rocksdb::FSRandomAccessFile> file, std::uint64_t stored,
                            const header &header, keys &keys, const std::string &path,
                            std::unique_ptr<page_reader> *reader) {
-    const geometry pages(header.page, stored);
-    if (!pages.whole) return keys.corruption(path, "its end was cut off");
-    std::unique_ptr<page_reader> made(new page_reader(std::move(file), pages, header, keys, path));
-    const auto size = pages.last_text + overhead;
-    byte *record = stored_room.at(pages.page);
+    std::unique_ptr<page_reader> made(new page_reader(std::move(file), header, keys, path));
+    const auto cut = [&] { return keys.corruption(path, "its end was cut off"); };
+    constexpr auto numbers = page_table::numbers;
+    const byte *end = nullptr;
+    if (stored < header.size() + numbers) return cut();
+    if (auto status = made->read(stored - numbers, numbers, {}, &end, nullptr); !status.ok()) return status;
+    std::uint64_t size = 0;
     std::size_t length = 0;
-    const auto status = read_at(*made->file_, pages.at(pages.last), made->file_->use_direct_io() ? pages.page : size,
-                                record, &length);
-    if (!status.ok()) return status;
-    if (length != size) return keys.corruption(path, "its length changes while it is opened");
-    if (auto opened = made->open_page(pages.last, record, text_room.at(pages.page)); !opened.ok()) return opened;
+    if (!page_table::peek(end, header, stored, &size, &length)) return cut();
+    if (auto status = made->read(stored - length, length, {}, &end, nullptr); !status.ok()) return status;
+    if (const auto status = made->table_.open(header, end, length); status != TABLECRYPT_OK) {
+        return header.owner->refusal(status, path, "the table of its pages, which says how long it is, does not open");
+    }
     *reader = std::move(made);
     return IOStatus::OK();
 }
@@ -65,37 +55,26 @@ IOStatus page_reader::Read(std::uint64_t offset, std::size_t n, const rocksdb::I
     if (scratch == nullptr) {
         return IOStatus::NotSupported(path_, "sealed files are not mapped: read with a buffer, without allow_mmap_reads");
     }
-    const auto text = pages_.text();
     const auto end = offset + n;
-    const auto last = (end - 1) / text;
     byte *out = as_bytes(scratch);
-    for (auto number = offset / text; number <= last;) {
-        const auto count = std::min<std::uint64_t>(last - number + 1, std::max<std::size_t>(1, stretch / pages_.page));
-        const bool ends = number + count - 1 == pages_.last;
-        auto wanted = static_cast<std::size_t>(count) * pages_.page;
-        const auto there = ends ? wanted - (text - pages_.last_text) : wanted;
-        if (!file_->use_direct_io()) wanted = there;
-        rocksdb::Slice stored;
-        auto status = file_->Read(pages_.at(number), wanted, options, &stored,
-                                  reinterpret_cast<char *>(stored_room.at(wanted)), debug);
+    for (auto number = table_.page_of(offset); number < table_.count() && table_.start(number) < end;) {
+        const auto first = table_.at(number);
+        auto behind = number + 1;
+        while (behind < table_.count() && table_.start(behind) < end && table_.at(behind + 1) - first <= stretch) behind++;
+        const byte *stored = nullptr;
+        auto status = read(header_.size() + first, static_cast<std::size_t>(table_.at(behind) - first), options, &stored,
+                           debug);
         if (!status.ok()) return status;
-        if (stored.size() < there) return keys_.corruption(path_, "it became shorter while it was read");
-        const byte *record = as_bytes(stored.data());
-        if (record != stored_room.at(wanted)) {
-            // A mapped file: what is authenticated must not change while it is read.
-            std::memcpy(stored_room.at(wanted), record, there);
-            record = stored_room.at(wanted);
-        }
-        for (std::uint64_t i = 0; i < count; i++, number++, record += pages_.page) {
-            const auto first = number * text;
-            const auto length = number == pages_.last ? pages_.last_text : text;
-            const auto from = std::max(offset, first), to = std::min(end, first + length);
-            if (from == first && to == first + length) {
-                status = open_page(number, record, out + (first - offset));
+        for (; number < behind; number++) {
+            const byte *record = stored + (table_.at(number) - first);
+            const auto start = table_.start(number), stop = table_.start(number + 1);
+            const auto from = std::max(offset, start), to = std::min(end, stop);
+            if (from == start && to == stop) {
+                status = open_page(number, record, out + (start - offset));
             } else {
-                byte *part = text_room.at(pages_.page);
+                byte *part = text_room.at(page_table::longest);
                 status = open_page(number, record, part);
-                if (status.ok()) std::memcpy(out + (from - offset), part + (from - first), to - from);
+                if (status.ok()) std::memcpy(out + (from - offset), part + (from - start), to - from);
             }
             if (!status.ok()) return status;
         }
@@ -104,15 +83,27 @@ IOStatus page_reader::Read(std::uint64_t offset, std::size_t n, const rocksdb::I
     return IOStatus::OK();
 }
 
+// Reads stored bytes into this thread's memory, where they stay until it reads again.
+IOStatus page_reader::read(std::uint64_t at, std::size_t n, const rocksdb::IOOptions &options, const byte **stored,
+                           rocksdb::IODebugContext *debug) const {
+    const auto before = static_cast<std::size_t>(at % alignment_);
+    const auto wanted = (before + n + alignment_ - 1) / alignment_ * alignment_;
+    byte *room = stored_room.at(wanted);
+    rocksdb::Slice got;
+    auto status = file_->Read(at - before, wanted, options, &got, reinterpret_cast<char *>(room), debug);
+    if (!status.ok()) return status;
+    if (got.size() < before + n) return keys_.corruption(path_, "it became shorter while it was read");
+    // A mapped file: what is authenticated must not change while it is read.
+    if (as_bytes(got.data()) != room) std::memcpy(room, got.data(), before + n);
+    *stored = room + before;
+    return status;
+}
+
 IOStatus page_reader::open_page(std::uint64_t number, const byte *record, byte *text) const {
-    const bool last = number == pages_.last;
-    const place place(header_.id, number, last);
-    const auto length = (last ? pages_.last_text : pages_.text()) + overhead;
-    const auto status = header_.owner->open(place.data(), place.size(), record, length, text);
+    const place place(header_.id, number, false);
+    const auto status = header_.owner->open(place.data(), place.size(), record, table_.length(number) + overhead, text);
     if (status == TABLECRYPT_OK) return IOStatus::OK();
-    return header_.owner->refusal(status, path_,
-                                  last ? "the last page, which says how long the file is, does not open"
-                                       : "page " + std::to_string(number) + " does not open");
+    return header_.owner->refusal(status, path_, "page " + std::to_string(number) + " does not open");
 }
 
 }  // namespace tablecrypt_rocksdb

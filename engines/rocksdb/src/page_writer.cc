@@ -14,6 +14,15 @@ using rocksdb::Slice;
 // How much is sealed before it is written.
 constexpr std::size_t stretch = 1024 * 1024;
 
+// The text of a page where nothing is known of blocks, or of what is longer than a page: 4,096 bytes with what is our own.
+constexpr std::size_t usual = 4096 - overhead;
+
+// What is shorter is not a page of its own, where more comes.
+constexpr std::size_t least = 1024;
+
+// Appends up to this length belong to what is before them: a block's type and checksum.
+constexpr std::size_t trailer = 16;
+
 }  // namespace
 
 IOStatus page_writer::create(std::unique_ptr<rocksdb::FSWritableFile> file, const header &header,
@@ -22,16 +31,16 @@ IOStatus page_writer::create(std::unique_ptr<rocksdb::FSWritableFile> file, cons
     std::unique_ptr<page_writer> made(new page_writer(std::move(file), header, keys, path));
     made->positioned_ = made->file_->use_direct_io();
     made->out_ = stored_header;
-    const auto status = made->write({}, nullptr);
+    const auto status = made->write_pages({}, nullptr);
     if (status.ok()) *writer = std::move(made);
     return status;
 }
 
 std::unique_ptr<page_writer> page_writer::reopen(std::unique_ptr<rocksdb::FSWritableFile> file, const header &header,
-                                                 const geometry &pages, bytes tail, keys &keys,
-                                                 const std::string &path) {
+                                                 page_table table, bytes tail, keys &keys, const std::string &path) {
     std::unique_ptr<page_writer> made(new page_writer(std::move(file), header, keys, path));
-    made->number_ = pages.last, made->written_ = pages.at(pages.last), made->tail_ = std::move(tail);
+    made->written_ = header.size() + table.at(table.count());
+    made->table_ = std::move(table), made->tail_ = std::move(tail);
     made->ended_ = made->reopened_ = true;
     return made;
 }
@@ -48,24 +57,42 @@ IOStatus page_writer::Append(const Slice &data, const IOOptions &options, IODebu
     }
     const byte *from = as_bytes(data.data()), *end = from + data.size();
     while (from != end) {
+        const auto wanted = static_cast<std::size_t>(page_end() - table_.size());
         const auto left = static_cast<std::size_t>(end - from);
-        if (tail_.empty() && left > text()) {
-            if (auto status = seal(from, text(), false); !status.ok()) return failed(status);
-            from += text();
-        } else if (tail_.size() == text()) {
-            // A full page is held back until more comes: it may be the last.
-            if (auto status = seal(tail_.data(), tail_.size(), false); !status.ok()) return failed(status);
+        if (tail_.size() >= wanted) {
+            if (auto status = seal(tail_.data(), tail_.size()); !status.ok()) return failed(status);
             tail_.clear();
+        } else if (tail_.empty() && left >= wanted) {
+            if (auto status = seal(from, wanted); !status.ok()) return failed(status);
+            from += wanted;
         } else {
-            const auto count = std::min(left, text() - tail_.size());
+            const auto count = std::min(left, wanted - tail_.size());
             tail_.insert(tail_.end(), from, from + count);
             from += count;
         }
         if (out_.size() >= stretch || (from == end && !out_.empty())) {
-            if (auto status = write(options, debug); !status.ok()) return failed(status);
+            if (auto status = write_pages(options, debug); !status.ok()) return failed(status);
         }
     }
     return IOStatus::OK();
+}
+
+void page_writer::PrepareWrite(std::size_t offset, std::size_t length, const IOOptions &, IODebugContext *) {
+    // What is behind us, or not in order, tells nothing.
+    if (offset < table_.size() + tail_.size() || offset < prepared_) return;
+    if (length > trailer) begins_.push_back(offset);
+    prepared_ = offset + length;
+}
+
+// Where in the text the page ends that begins where the last one ended.
+std::uint64_t page_writer::page_end() {
+    const auto begin = table_.size();
+    while (!begins_.empty() && begins_.front() < begin + least) begins_.pop_front();
+    const auto known = begins_.empty() ? prepared_ : begins_.front();
+    if (known > begin + page_table::longest) long_ = known;
+    if (begin >= prepared_ || (begin < long_ && known > begin + usual)) return begin + usual;
+    // Until it is known what is appended next, all may be of one page.
+    return begins_.empty() ? begin + page_table::longest : known;
 }
 
 IOStatus page_writer::Truncate(std::uint64_t size, const IOOptions &options, IODebugContext *debug) {
@@ -95,59 +122,73 @@ IOStatus page_writer::Close(const IOOptions &options, IODebugContext *debug) {
 }
 
 // Seals the next page behind out_.
-IOStatus page_writer::seal(const byte *text, std::size_t length, bool last) {
-    const place place(header_.id, number_, last);
+IOStatus page_writer::seal(const byte *text, std::size_t length) {
+    const place place(header_.id, table_.count(), false);
     const auto at = out_.size();
     out_.resize(at + length + overhead);
     const auto status = header_.owner->seal(place.data(), place.size(), text, length, out_.data() + at);
     if (status != TABLECRYPT_OK) {
         out_.resize(at);
-        return header_.owner->refusal(status, path_, "page " + std::to_string(number_) + " cannot be sealed");
+        return header_.owner->refusal(status, path_, "page " + std::to_string(table_.count()) + " cannot be sealed");
     }
-    if (!last) number_++;
+    table_.add(length);
     return IOStatus::OK();
 }
 
-// Writes out_ behind what is written.
-IOStatus page_writer::write(const IOOptions &options, IODebugContext *debug) {
-    file_->PrepareWrite(static_cast<std::size_t>(written_), out_.size(), options, debug);
+// Writes so many bytes of out_ behind what stays in the file. Of these so many stay, too; the others are taken out of out_,
+// but for what does not fill a unit of direct I/O: that is written again.
+IOStatus page_writer::write(std::size_t length, std::size_t stays, const IOOptions &options, IODebugContext *debug) {
+    file_->PrepareWrite(static_cast<std::size_t>(written_), length, options, debug);
     IOStatus status;
     if (file_->use_direct_io()) {
         const auto alignment = file_->GetRequiredBufferAlignment();
-        const auto padded = (out_.size() + alignment - 1) / alignment * alignment;
+        const auto padded = (length + alignment - 1) / alignment * alignment;
         bytes room(padded + alignment, 0);
         const auto address = reinterpret_cast<std::uintptr_t>(room.data());
         byte *aligned = room.data() + (alignment - address % alignment) % alignment;
-        std::memcpy(aligned, out_.data(), out_.size());
+        std::memcpy(aligned, out_.data(), length);
         status = file_->PositionedAppend(Slice(as_chars(aligned), padded), written_, options, debug);
-        if (status.ok() && padded != out_.size()) status = file_->Truncate(written_ + out_.size(), options, debug);
-    } else if (positioned_) {
-        status = file_->PositionedAppend(Slice(as_chars(out_.data()), out_.size()), written_, options, debug);
+        if (status.ok() && padded != length) status = file_->Truncate(written_ + length, options, debug);
+        out_.resize(stays);
+        stays = stays / alignment * alignment;
     } else {
-        status = file_->Append(Slice(as_chars(out_.data()), out_.size()), options, debug);
+        const Slice what(as_chars(out_.data()), length);
+        status = positioned_ ? file_->PositionedAppend(what, written_, options, debug) : file_->Append(what, options, debug);
+        out_.resize(stays);
     }
-    if (status.ok()) written_ += out_.size();
-    out_.clear();
+    if (status.ok()) written_ += stays;
+    out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(stays));
     return status;
 }
 
-// Writes the last page, unless it stands there.
+// Writes out_, of which direct I/O holds back what does not fill a unit.
+IOStatus page_writer::write_pages(const IOOptions &options, IODebugContext *debug) {
+    auto length = out_.size();
+    if (file_->use_direct_io()) length -= length % file_->GetRequiredBufferAlignment();
+    return length == 0 ? IOStatus::OK() : write(length, out_.size(), options, debug);
+}
+
+// Writes what is left, and the table, unless they stand there.
 IOStatus page_writer::end(const IOOptions &options, IODebugContext *debug) {
     if (failed_) return IOStatus::IOError(path_, "a write failed before; what the file ends with is not known");
     if (ended_) return IOStatus::OK();
-    auto status = seal(tail_.data(), tail_.size(), true);
-    // Nothing is written, and nothing lost: a later call may find the key.
-    if (!status.ok()) return status;
-    const auto before = written_;
-    status = write(options, debug);
+    // Where it cannot be sealed nothing is written, and nothing lost: a later call may find the key.
+    if (!tail_.empty()) {
+        if (auto status = seal(tail_.data(), tail_.size()); !status.ok()) return status;
+        tail_.clear();
+    }
+    const auto pages = out_.size();
+    if (const auto status = table_.seal(header_, &out_); status != TABLECRYPT_OK) {
+        return header_.owner->refusal(status, path_, "the table of its pages cannot be sealed");
+    }
+    const auto status = write(out_.size(), pages, options, debug);
     if (!status.ok()) return failed(status);
-    written_ = before;
     ended_ = true;
     return status;
 }
 
-// Goes on behind the last full page, where the last page stands now. A file that was opened again can only be written at
-// its end, so that page is cut off first; a new one is written by offset from here on.
+// Goes on behind the last page, where the table stands now. A file that was opened again can only be written at its end,
+// so the table is cut off first; a new one is written by offset from here on.
 IOStatus page_writer::resume(const IOOptions &options, IODebugContext *debug) {
     ended_ = false;
     if (reopened_) return file_->Truncate(written_, options, debug);

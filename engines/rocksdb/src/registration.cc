@@ -29,7 +29,6 @@ std::string details(tablecrypt_status status) {
 }
 
 Status make(tablecrypt::table table, const settings &settings, std::unique_ptr<rocksdb::FileSystem> *files) {
-    if (!is_page(settings.page)) return Status::InvalidArgument("settings.page is from 1,024 to 65,584");
     auto made = std::make_unique<file_system>(std::move(table), settings);
     if (auto status = made->check(settings); !status.ok()) return status;
     *files = std::move(made);

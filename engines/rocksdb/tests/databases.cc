@@ -57,11 +57,9 @@ bool holds(rocksdb::DB &db, int from, int to, rocksdb::ColumnFamilyHandle *famil
 }
 
 // Writes, reads, compacts, and does so again after it was opened anew, from its files and from its WAL.
-void test_options(const std::string &name, std::function<void(rocksdb::Options &)> change, std::size_t page = 4096) {
+void test_options(const std::string &name, std::function<void(rocksdb::Options &)> change) {
     site site("options");
-    tablecrypt_rocksdb::settings settings;
-    settings.page = page;
-    auto options = options_on(site.env(settings));
+    auto options = options_on(site.env());
     options.write_buffer_size = 512 * 1024;
     change(options);
     const auto path = site.at("db");
@@ -108,13 +106,15 @@ void test_ways_to_open() {
         options.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency, options.paranoid_file_checks = true;
         options.bytes_per_sync = options.wal_bytes_per_sync = 32 * 1024, options.strict_bytes_per_sync = true;
     });
-    const auto aligned = [](auto &options) {
-        rocksdb::BlockBasedTableOptions table;
-        table.block_align = true;
-        options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-    };
-    test_options("aligned blocks", aligned, 4144);
-    test_options("small pages", [](auto &) {}, 1024);
+    for (const std::size_t size : {100u, 4096u, 65536u, 200000u}) {
+        for (const bool aligned : {false, true}) {
+            rocksdb::BlockBasedTableOptions table;
+            table.block_size = size, table.block_align = aligned && size != 100 && size != 200000;
+            test_options("blocks of " + std::to_string(size), [&](auto &options) {
+                options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+            });
+        }
+    }
 }
 
 // Direct I/O is really used, and the file beneath gets what it wants: the kernel refuses else.
@@ -128,9 +128,11 @@ void test_direct_io_is_direct() {
     CHECK_OK(files->NewWritableFile(path, direct, &file, nullptr));
     std::string text;
     for (int i = 0; i < 40000; i++) text += static_cast<char>(i * 7 / 3);
-    for (const std::size_t at : {0u, 5000u, 30000u}) {
-        CHECK_OK(file->Append(rocksdb::Slice(text.data() + at, (at == 0 ? 5000 : at == 5000 ? 25000 : 10000)), {}, nullptr));
-        CHECK_OK(file->Sync({}, nullptr));
+    for (const std::size_t at : {0u, 5000u, 5100u, 30000u}) {
+        const auto length = (at == 0 ? 5000u : at == 5000 ? 100u : at == 5100 ? 24900u : 10000u);
+        for (std::size_t block = 0; block < length; block += 2000) file->PrepareWrite(at + block, 1990, {}, nullptr);
+        CHECK_OK(file->Append(rocksdb::Slice(text.data() + at, length), {}, nullptr));
+        if (at != 5100) CHECK_OK(file->Sync({}, nullptr));
     }
     CHECK_OK(file->Close({}, nullptr));
     CHECK(!file->use_direct_io());
@@ -140,6 +142,10 @@ void test_direct_io_is_direct() {
     rocksdb::Slice got;
     CHECK_OK(read->Read(0, text.size(), {}, &got, scratch.data(), nullptr));
     CHECK(got == text);
+    for (std::size_t at = 0; at < text.size(); at += 777) {
+        CHECK_OK(read->Read(at, 3000, {}, &got, scratch.data(), nullptr));
+        CHECK(got == text.substr(at, 3000));
+    }
     CHECK_OK(read->Read(39990, 100, {}, &got, scratch.data(), nullptr));
     CHECK(got == text.substr(39990));
 }

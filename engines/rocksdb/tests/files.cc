@@ -20,11 +20,17 @@ std::string text_of(std::size_t length) {
     return text;
 }
 
-// In appends of random lengths, with a flush after each.
-void write(rocksdb::FileSystem &files, const std::string &path, const std::string &text, unsigned seed = 1) {
+// In appends of random lengths, with a flush after each. `blocks` are said before, in random lengths up to this.
+void write(rocksdb::FileSystem &files, const std::string &path, const std::string &text, unsigned seed = 1,
+           std::size_t blocks = 0) {
     std::unique_ptr<rocksdb::FSWritableFile> file;
     CHECK_OK(files.NewWritableFile(path, {}, &file, nullptr));
     std::mt19937 random(seed);
+    for (std::size_t at = 0; blocks != 0 && at < text.size();) {
+        const auto length = random() % 3 == 0 ? 5 : random() % blocks;
+        file->PrepareWrite(at, length, io, nullptr);
+        at += length + (random() % 50 == 0 ? 1000 : 0);  // what is padded is not said
+    }
     for (std::size_t at = 0; at < text.size();) {
         const auto length = std::min<std::size_t>(text.size() - at, random() % 9000);
         CHECK_OK(file->Append(Slice(text.data() + at, length), io, nullptr));
@@ -49,23 +55,21 @@ bool holds(rocksdb::FileSystem &files, const std::string &path, const std::strin
            size == text.size();
 }
 
-void test_lengths(const std::string &name, std::size_t page) {
+void test_lengths(const std::string &name, std::size_t blocks = 0) {
     site site("lengths");
-    tablecrypt_rocksdb::settings settings;
-    settings.page = page;
-    const auto files = site.files(settings);
-    const auto text = page - 48;
+    const auto files = site.files();
+    const std::size_t text = 4048;
     for (const std::size_t pages : {0u, 1u, 2u, 70u}) {
         for (const int around : {-2, -1, 0, 1, 2}) {
             if (pages == 0 && around < 0) continue;
             const auto whole = text_of(pages * text + static_cast<std::size_t>(around));
             const auto path = site.at(name);
-            write(*files, path, whole);
+            write(*files, path, whole, static_cast<unsigned>(pages + 1), blocks);
             CHECK(holds(*files, path, whole));
             std::unique_ptr<rocksdb::FSRandomAccessFile> file;
             CHECK_OK(files->NewRandomAccessFile(path, {}, &file, nullptr));
             std::mt19937 random(7);
-            std::string scratch(3 * page, 'x');
+            std::string scratch(3 * text, 'x');
             for (int i = 0; i < 50; i++) {
                 const auto offset = random() % (whole.size() + 10), length = random() % scratch.size();
                 Slice result;
@@ -73,6 +77,33 @@ void test_lengths(const std::string &name, std::size_t page) {
                 CHECK(result == (offset < whole.size() ? Slice(whole).ToString().substr(offset, length) : ""));
             }
         }
+    }
+}
+
+// A block that is said before it is appended is a page, though it comes in pieces, or with others in one: it is 48 bytes in
+// the file, and 2 in the table. A trailer belongs to the block before it; what is longer than a page is pages of 4,048.
+void test_a_block_is_a_page() {
+    site site("blocks");
+    const auto files = site.files();
+    const auto path = site.at("000001.sst"), text = text_of(4066 + 5 + 65531 + 5 + 1500 + 5 + 70000);
+    const auto pages_in = [&](std::initializer_list<std::size_t> blocks, std::size_t piece) {
+        std::unique_ptr<rocksdb::FSWritableFile> file;
+        CHECK_OK(files->NewWritableFile(path, {}, &file, nullptr));
+        std::size_t said = 0;
+        for (const auto length : blocks) file->PrepareWrite(said, length, io, nullptr), said += length;
+        for (std::size_t at = 0; at < said; at += piece) {
+            CHECK_OK(file->Append(Slice(text.data() + at, std::min(piece, said - at)), io, nullptr));
+        }
+        CHECK_OK(file->Close(io, nullptr));
+        CHECK(holds(*files, path, text.substr(0, said)));
+        return (stored(path).size() - 84 - 64 - said) / 50;  // the header, and what the table has besides
+    };
+    for (const std::size_t piece : {1000000u, 3000u, 1u}) {
+        CHECK(pages_in({4066, 5}, piece) == 1);
+        CHECK(pages_in({4066, 5, 65531, 5}, piece) == 2);
+        CHECK(pages_in({4066, 5, 65531, 5, 1500, 5}, piece) == 3);
+        CHECK(pages_in({900, 5, 900, 5, 900, 5}, piece) == 2);
+        CHECK(pages_in({4066, 5, 70000}, piece) == 1 + 18);
     }
 }
 
@@ -167,11 +198,11 @@ void test_names() {
         std::shared_ptr<rocksdb::FileSystem> made;
         return tablecrypt_rocksdb::open_file_system(std::move(*service->connect()->open_table("flights")), wrong, &made);
     };
-    tablecrypt_rocksdb::settings no_structure, no_name, no_page;
-    no_structure.rules = {{"/x", "global:none"}}, no_name.rules = {{"/x", "none"}}, no_page.page = 1023;
+    tablecrypt_rocksdb::settings no_structure, no_name;
+    no_structure.rules = {{"/x", "global:none"}}, no_name.rules = {{"/x", "none"}};
     CHECK(refused(no_structure).IsNotFound());
     CHECK(refused(no_name).IsNotFound());
-    CHECK(refused(no_page).IsInvalidArgument() && refused({}).ok());
+    CHECK(refused({}).ok());
 }
 
 void test_what_is_refused() {
@@ -197,11 +228,12 @@ void test_what_is_refused() {
 
 void test_files() {
     for (const auto *name : {"000001.sst", "000001.blob", "000001.log", "MANIFEST-000001", "CURRENT", "LOG"}) {
-        test_lengths(name, 4096);
+        test_lengths(name);
         test_going_on(name);
         test_truncate(name);
     }
-    for (const std::size_t page : {1024u, 4144u, 16384u, 65584u}) test_lengths("000001.sst", page);
+    for (const std::size_t blocks : {700u, 5000u, 100000u}) test_lengths("000001.sst", blocks);
+    test_a_block_is_a_page();
     test_names();
     test_what_is_refused();
 }

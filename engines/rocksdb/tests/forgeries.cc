@@ -149,7 +149,7 @@ void test_zeros_at_the_end() {
     }
 }
 
-// Pages of one file changed for one another, for those of another file, and for those of another structure.
+// Pages of one file changed for one another, for those of another file, and for those of another structure; and tables.
 void test_pages_moved() {
     site site("pages");
     tablecrypt_rocksdb::settings settings;
@@ -160,12 +160,16 @@ void test_pages_moved() {
     const auto text = text_of(5 * 4048);
     for (const auto &path : {a, b, c}) write(*files, path, text, 50000);
     const auto first = stored(a), second = stored(b), third = stored(c);
-    CHECK(first.size() == second.size() && first.size() == third.size() && first.size() == 6 * 4096);
-    const auto page = [](const std::string &from, std::size_t number) { return from.substr(4096 * (number + 1), 4096); };
+    const std::size_t head = 32 + 4 + 48, table = 5 * 2 + 48 + 16;
+    CHECK(first.size() == head + 5 * 4096 + table && second.size() == first.size() && third.size() == first.size() + 10);
+    const auto page = [&](const std::string &from, std::size_t number) {
+        return from.substr(from.size() - table - (5 - number) * 4096, 4096);
+    };
     const auto with = [&](std::size_t number, const std::string &stored) {
         auto changed = first;
-        return changed.replace(4096 * (number + 1), 4096, stored);
+        return changed.replace(head + 4096 * number, 4096, stored);
     };
+    const auto end = [&](const std::string &from) { return from.substr(from.size() - table); };
     const auto refused = [&](const std::string &changed) {
         store(a, changed);
         return read(*files, a).status.IsCorruption();
@@ -177,9 +181,23 @@ void test_pages_moved() {
         CHECK(refused(with(number, page(third, number))));
     }
     // A header is its file's: another one makes nothing openable.
-    CHECK(refused(second.substr(0, 4096) + first.substr(4096)) && refused(third.substr(0, 4096) + first.substr(4096)));
-    // A page that is not the last, at the end; a page more; the last one twice.
-    CHECK(refused(first.substr(0, first.size() - 4096)) && refused(first + page(first, 4)) && refused(first + page(second, 4)));
+    CHECK(refused(second.substr(0, head) + first.substr(head)) && refused(third.substr(0, head + 10) + first.substr(head)));
+    // So is a table. Without one; with one twice; a page more, or less, before it.
+    const auto pages = first.substr(0, first.size() - table);
+    CHECK(!refused(pages + end(first)) && refused(pages + end(second)) && refused(pages + end(third)));
+    CHECK(refused(pages) && refused(first + end(first)) && refused(pages + page(first, 4) + end(first)));
+    CHECK(refused(pages.substr(0, pages.size() - 4096) + end(first)));
+    // A table of fewer pages, which are those of a file that is shorter, is of its file alone.
+    write(*files, b, text.substr(0, 4 * 4048), 50000);
+    const auto shorter = stored(b);
+    CHECK(refused(pages.substr(0, pages.size() - 4096) + shorter.substr(head + 4 * 4096)));
+    // In clear it says how long the file is, which nobody can change: 16 bytes of text more for 2 bytes of table is a page less.
+    for (const int less : {-1, 1}) {
+        auto changed = first;
+        changed[changed.size() - 9] = static_cast<char>(changed[changed.size() - 9] + less * 50);
+        changed[changed.size() - 1] = static_cast<char>(changed[changed.size() - 1] - less);
+        CHECK(refused(changed));
+    }
     CHECK(!refused(first));
 }
 
