@@ -77,7 +77,9 @@ fn pauses_double_from_a_second_to_half_a_minute_and_begin_anew_after_a_success()
 fn a_key_that_comes_back_is_found_after_as_long_as_it_was_away_and_half_a_minute_at_most_however_often_one_asks() {
     const SECOND: u64 = 1000;
     for poll in [20, 500] {
-        for (away, found) in [(500, 500), (5 * SECOND, 2 * SECOND), (20 * SECOND, 11 * SECOND), (70 * SECOND, 21 * SECOND)] {
+        for (away, found) in
+            [(500, 500), (5 * SECOND, 2 * SECOND), (20 * SECOND, 11 * SECOND), (70 * SECOND, 21 * SECOND)]
+        {
             let world = world_with_flights();
             let (_, base, record) = warm(&world);
             world.disable_key();
