@@ -1,14 +1,20 @@
-/* WiredTiger without encryption, with an encryptor that copies, and with ours: bench EXTENSION FOLDER [ROWS [ROUNDS]].
+/* WiredTiger without encryption, with encryptors that copy, and with ours: bench EXTENSION FOLDER [ROWS [ROUNDS]].
  *
- * The second shows what WiredTiger's own way through an encryptor costs, whatever that does: a buffer and a copy more a page.
- * The three take turns in each round, each time in another order; of all rounds the shortest time counts, and the
- * least time of the processor, which is less troubled by whatever else runs. Rows have keys of 16
- * bytes and values of 200 that do not repeat. Each phase is one thread's.
+ *     plain    no encryption
+ *     move     an encryptor that copies: a buffer and two copies a page that WiredTiger itself makes for any encryptor
+ *     copy     the same, and 48 bytes more, as ours: a log record may take 128 more then, for WiredTiger pads it to that
+ *     ours
  *
- *     load     rows in the order of their keys, with the log, and a checkpoint
- *     scan     all rows, the cache of WiredTiger cold, that of the system warm
- *     read     random keys, 1 a row; the cache holds two thirds of the data
- *     mixed    random keys: a read and an update, by turns, and a checkpoint
+ * Each is a process of its own, so has its own heap. They take turns, each time in another order, with a hundredth of a phase a
+ * turn: so whatever else troubles the machine troubles all four. A figure is the median of the turns. Rows have keys of 16 bytes
+ * and values of 200 that do not repeat; each phase is one thread's. The processor's time is also that of WiredTiger's threads.
+ *
+ *     load          rows in the order of their keys, with the log
+ *     load, 152     the same with values of 152 bytes, whose log records take no more room with 48 bytes more
+ *     checkpoint    the pages of 15 such turns
+ *     scan          all rows, the cache of WiredTiger cold, that of the system warm
+ *     read          random keys, 1 a row; the cache holds two thirds of the data
+ *     mixed         random keys: a read and an update, by turns
  */
 
 #include <stdint.h>
@@ -16,21 +22,37 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <wiredtiger_ext.h>
 
-enum { PLAIN, COPY, OURS, KINDS };
-enum { LOAD, SCAN, READ, MIXED, PHASES };
+enum { PLAIN, MOVE, COPY, OURS, KINDS };
+enum { LOAD, LOAD_152, CHECKPOINT, SCAN, READ, MIXED, PHASES };
+enum { OPEN = PHASES, CLOSE }; /* what a worker can be told besides */
+enum { TURNS = 100, SCANS = 3, CHECKPOINT_EVERY = 15, MOST = 10000 };
 
-static const char *const kinds[KINDS] = {"plain", "copy", "ours"};
-static const char *const phases[PHASES] = {"load", "scan", "read", "mixed"};
-/* How often each is done in a round: what is over sooner, more often. */
-static const int times[PHASES] = {1, 4, 1, 1};
+static const char *const kinds[KINDS] = {"plain", "move", "copy", "ours"};
+static const char *const phases[PHASES] = {"load", "load, 152", "checkpoint", "scan", "read", "mixed"};
+
+/* What a worker is told, and what it answers: nanoseconds, and a sum over what it read, which must be the same for all. */
+struct order {
+    int phase, from, rows;
+};
+struct answer {
+    double clock, processor;
+    uint64_t sum;
+};
 
 static const char *extension, *folder;
-static int rows = 300000, rounds = 5;
+static int rows = 300000, rounds = 3;
+static size_t more; /* what an encryptor that copies adds */
+static int orders[KINDS], answers[KINDS];
+static double taken[2][PHASES][KINDS][MOST]; /* a row, by the clock and of the processor */
+static int turns[PHASES];
+
+/* A worker's. */
 static WT_CONNECTION *connection;
 static WT_SESSION *session;
 static WT_CURSOR *cursor;
@@ -43,25 +65,25 @@ static void must(int error, const char *what) {
     exit(1);
 }
 
-/* The encryptor that copies, with as many bytes more as ours. */
+/* The encryptors that copy. */
 static int copy_in(WT_ENCRYPTOR *encryptor, WT_SESSION *in, uint8_t *from, size_t length, uint8_t *to, size_t capacity, size_t *written) {
     (void)encryptor, (void)in, (void)capacity;
-    memset(to, 0, 48);
-    memcpy(to + 48, from, length);
-    *written = length + 48;
+    memset(to, 0, more);
+    memcpy(to + more, from, length);
+    *written = length + more;
     return 0;
 }
 
 static int copy_out(WT_ENCRYPTOR *encryptor, WT_SESSION *in, uint8_t *from, size_t length, uint8_t *to, size_t capacity, size_t *written) {
     (void)encryptor, (void)in, (void)capacity;
-    memcpy(to, from + 48, length - 48);
-    *written = length - 48;
+    memcpy(to, from + more, length - more);
+    *written = length - more;
     return 0;
 }
 
-static int copy_sizing(WT_ENCRYPTOR *encryptor, WT_SESSION *in, size_t *more) {
+static int copy_sizing(WT_ENCRYPTOR *encryptor, WT_SESSION *in, size_t *sizing) {
     (void)encryptor, (void)in;
-    *more = 48;
+    *sizing = more;
     return 0;
 }
 
@@ -93,17 +115,20 @@ static void open_home(int kind) {
     (void)snprintf(home, sizeof home, "%s/%s", folder, kinds[kind]);
     (void)mkdir(home, 0700);
     config[0] = '\0';
-    if (kind == OURS)
+    if (kind == OURS) {
+        encryption = ",encryption=(name=tablecrypt,keyid=\"flights/base\")";
         (void)snprintf(config, sizeof config,
                        ",extensions=[%s=(config=(kms=local,folder=%s/keys,create=true))],encryption=(name=tablecrypt,keyid=system)",
                        extension, folder);
-    else if (kind == COPY)
+    } else if (kind != PLAIN) {
+        encryption = ",encryption=(name=copy,keyid=flights)";
         (void)snprintf(config, sizeof config, ",extensions=[local=(entry=copy_init)],encryption=(name=copy,keyid=system)");
-    (void)snprintf(config + strlen(config), sizeof config - strlen(config), ",create,cache_size=64MB,log=(enabled=true)");
+    }
+    /* Without the last, a checkpoint waits for eviction in steps of 100 ms, and who has to wait is a lottery. */
+    (void)snprintf(config + strlen(config), sizeof config - strlen(config),
+                   ",create,cache_size=64MB,log=(enabled=true,file_max=16MB),eviction_checkpoint_target=0");
     must(wiredtiger_open(home, NULL, config + 1, &connection), home);
     must(connection->open_session(connection, NULL, NULL, &session), "session");
-    encryption = kind == OURS ? ",encryption=(name=tablecrypt,keyid=\"flights/base\")"
-                 : kind == COPY ? ",encryption=(name=copy,keyid=flights)" : "";
     (void)snprintf(table, sizeof table, "key_format=S,value_format=u%s", encryption);
     must(session->create(session, "table:rows", table), "create");
     must(session->open_cursor(session, "table:rows", NULL, NULL, &cursor), "cursor");
@@ -116,79 +141,206 @@ static void set_key(int row) {
     cursor->set_key(cursor, key);
 }
 
-static void set_value(void) {
+static void set_value(size_t length) {
     static uint64_t value[25];
     static WT_ITEM item;
 
     for (int i = 0; i < 25; ++i)
         value[i] = random_next();
     item.data = value;
-    item.size = sizeof value;
+    item.size = length;
     cursor->set_value(cursor, &item);
 }
 
-/* Does a phase; gives a sum over what was read, which must be the same for all. */
-static uint64_t run(int phase) {
-    uint64_t sum = 0;
+static uint64_t read_value(void) {
     WT_ITEM value;
 
-    state = 88172645463325252u + (uint64_t)phase;
-    switch (phase) {
-    case LOAD:
-        for (int row = 0; row < rows; ++row) {
-            set_key(row);
-            set_value();
-            must(cursor->insert(cursor), "insert");
-        }
+    must(cursor->get_value(cursor, &value), "value");
+    return ((const uint8_t *)value.data)[7];
+}
+
+/* One turn. */
+static uint64_t work(const struct order *order) {
+    uint64_t sum = 0;
+
+    state = 88172645463325252u + (uint64_t)order->phase * 1000003 + (uint64_t)order->from;
+    if (order->phase == CHECKPOINT)
         must(session->checkpoint(session, NULL), "checkpoint");
-        break;
-    case SCAN:
-        while (cursor->next(cursor) == 0) {
-            must(cursor->get_value(cursor, &value), "value");
-            sum += ((const uint8_t *)value.data)[7];
-        }
-        break;
-    case READ:
-        for (int i = 0; i < rows; ++i) {
-            set_key((int)(random_next() % (uint64_t)rows));
-            must(cursor->search(cursor), "search");
-            must(cursor->get_value(cursor, &value), "value");
-            sum += ((const uint8_t *)value.data)[7];
-        }
-        break;
-    case MIXED:
-        for (int i = 0; i < rows / 3; ++i) {
-            set_key((int)(random_next() % (uint64_t)rows));
-            if (i % 2 == 0) {
+    else
+        for (int row = order->from; row < order->from + order->rows; ++row) {
+            if (order->phase == SCAN) {
+                must(cursor->next(cursor), "next");
+                sum += read_value();
+                continue;
+            }
+            set_key(order->phase == LOAD || order->phase == LOAD_152 ? row : (int)(random_next() % (uint64_t)rows));
+            if (order->phase == READ || (order->phase == MIXED && row % 2 == 0)) {
                 must(cursor->search(cursor), "search");
-                must(cursor->get_value(cursor, &value), "value");
-                sum += ((const uint8_t *)value.data)[7];
+                sum += read_value();
             } else {
-                set_value();
-                must(cursor->update(cursor), "update");
+                set_value(order->phase == LOAD_152 ? 152 : 200);
+                must(order->phase == MIXED ? cursor->update(cursor) : cursor->insert(cursor), "write");
             }
         }
-        must(cursor->reset(cursor), "reset");
-        must(session->checkpoint(session, NULL), "checkpoint");
-        break;
-    default:
-        break;
-    }
     return sum;
 }
 
-static double seconds(clockid_t clock) {
+static double nanoseconds(clockid_t clock) {
     struct timespec now;
 
     (void)clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* A worker's process. */
+static void serve(int kind, int from, int to) {
+    struct order order;
+
+    more = kind == COPY ? 48 : 0;
+    while (read(from, &order, sizeof order) == sizeof order) {
+        struct answer answer = {0};
+
+        if (order.phase == OPEN)
+            open_home(kind);
+        else if (order.phase == CLOSE)
+            must(connection->close(connection, NULL), "close");
+        else {
+            double clock = nanoseconds(CLOCK_MONOTONIC), processor = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+
+            answer.sum = work(&order);
+            answer.clock = nanoseconds(CLOCK_MONOTONIC) - clock;
+            answer.processor = nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - processor;
+        }
+        if (write(to, &answer, sizeof answer) != sizeof answer)
+            break;
+    }
+    _exit(0);
+}
+
+/* Ends with the program: it reads the end of its orders then. */
+static void start(int kind) {
+    int order[2], answer[2];
+
+    if (pipe(order) != 0 || pipe(answer) != 0)
+        abort();
+    (void)fflush(stdout);
+    if (fork() == 0) {
+        for (int other = 0; other < kind; ++other)
+            (void)close(orders[other]);
+        (void)close(order[1]);
+        serve(kind, order[0], answer[1]);
+    }
+    (void)close(order[0]);
+    (void)close(answer[1]);
+    orders[kind] = order[1];
+    answers[kind] = answer[0];
+}
+
+static struct answer tell(int kind, struct order order) {
+    struct answer answer;
+
+    if (write(orders[kind], &order, sizeof order) != sizeof order ||
+        read(answers[kind], &answer, sizeof answer) != sizeof answer) {
+        fprintf(stderr, "bench: %s ended\n", kinds[kind]);
+        exit(1);
+    }
+    return answer;
+}
+
+static void tell_all(int phase) {
+    for (int kind = 0; kind < KINDS; ++kind)
+        (void)tell(kind, (struct order){phase, 0, 0});
+}
+
+/* A turn of each, in another order each time; `count` is what its time is divided by. */
+static void turn(struct order order, int count) {
+    struct answer done[KINDS];
+    int places[KINDS];
+
+    for (int i = 0; i < KINDS; ++i) {
+        int other = (int)(random_next() % (uint64_t)(i + 1));
+
+        places[i] = places[other];
+        places[other] = i;
+    }
+    for (int i = 0; i < KINDS; ++i)
+        done[places[i]] = tell(places[i], order);
+    for (int kind = 0; kind < KINDS; ++kind) {
+        if (done[kind].sum != done[PLAIN].sum) {
+            fprintf(stderr, "bench: %s read other rows at %s\n", kinds[kind], phases[order.phase]);
+            exit(1);
+        }
+        if (turns[order.phase] < MOST) {
+            taken[0][order.phase][kind][turns[order.phase]] = done[kind].clock / count;
+            taken[1][order.phase][kind][turns[order.phase]] = done[kind].processor / count;
+        }
+    }
+    if (turns[order.phase] < MOST)
+        ++turns[order.phase];
+}
+
+/* A table of rows, and checkpoints of it meanwhile. */
+static void load(int phase, int part) {
+    tell_all(OPEN);
+    for (int i = 0; i < TURNS; ++i) {
+        turn((struct order){phase, i * part, part}, part);
+        if ((i + 1) % CHECKPOINT_EVERY == 0)
+            turn((struct order){CHECKPOINT, 0, 0}, CHECKPOINT_EVERY * part);
+    }
+    tell_all(CLOSE);
+}
+
+static void clear(void) {
+    char command[9000];
+
+    (void)snprintf(command, sizeof command, "rm -rf '%s'/*", folder);
+    if (system(command) != 0)
+        abort();
+}
+
+/* Each round with processes and files of its own. */
+static void round_of_all(void) {
+    int part = rows / TURNS;
+
+    for (int kind = 0; kind < KINDS; ++kind)
+        start(kind);
+    load(LOAD_152, part);
+    clear();
+    load(LOAD, part);
+    for (int scan = 0; scan < SCANS; ++scan) {
+        tell_all(OPEN);
+        for (int i = 0; i < TURNS; ++i)
+            turn((struct order){SCAN, i * part, part}, part);
+        if (scan < SCANS - 1)
+            tell_all(CLOSE);
+    }
+    /* The cache is as warm as it gets. */
+    for (int i = 0; i < TURNS; ++i)
+        turn((struct order){READ, i * part, part}, part);
+    for (int i = 0; i < TURNS / 2; ++i)
+        turn((struct order){MIXED, i * part, part}, part);
+    tell_all(CLOSE);
+    for (int kind = 0; kind < KINDS; ++kind) {
+        (void)close(orders[kind]);
+        (void)close(answers[kind]);
+    }
+    while (wait(NULL) > 0)
+        ;
+    clear();
+}
+
+static int compare(const void *left, const void *right) {
+    double one = *(const double *)left, other = *(const double *)right;
+
+    return (one > other) - (one < other);
+}
+
+static double median(double *times, int count) {
+    qsort(times, (size_t)count, sizeof *times, compare);
+    return times[count / 2];
 }
 
 int main(int argc, char **argv) {
-    double best[KINDS][PHASES], processor[KINDS][PHASES];
-    uint64_t sums[KINDS][PHASES];
-    char command[9000];
-
     if (argc < 3) {
         fprintf(stderr, "usage: bench EXTENSION FOLDER [ROWS [ROUNDS]]\n");
         return 2;
@@ -199,50 +351,25 @@ int main(int argc, char **argv) {
         rows = atoi(argv[3]);
     if (argc > 4)
         rounds = atoi(argv[4]);
-    for (int kind = 0; kind < KINDS; ++kind)
-        for (int phase = 0; phase < PHASES; ++phase)
-            best[kind][phase] = processor[kind][phase] = 1e9;
-    for (int round = 0; round < rounds; ++round) {
-        for (int phase = 0; phase < PHASES; ++phase)
-            for (int turn = 0; turn < KINDS * times[phase]; ++turn) {
-                int kind = (turn + round) % KINDS;
-                double began, worked;
+    if (rows < TURNS || rounds < 1)
+        return 2;
+    state = 1;
+    for (int i = 0; i < rounds; ++i)
+        round_of_all();
+    for (int clock = 0; clock < 2; ++clock) {
+        printf("WiredTiger, %d rows, cache 64 MB, one thread, median: ns a row %s\n", rows, clock == 0 ? "by the clock" : "of the processor");
+        printf("%-12s %8s %8s %8s %8s %14s %14s %14s\n", "", "plain", "move", "copy", "ours", "move / plain", "copy / plain",
+               "ours / plain");
+        for (int phase = 0; phase < PHASES; ++phase) {
+            double of[KINDS];
 
-                open_home(kind);
-                if (phase == READ)
-                    (void)run(SCAN); /* as warm as the cache gets */
-                began = seconds(CLOCK_MONOTONIC);
-                worked = seconds(CLOCK_PROCESS_CPUTIME_ID);
-                sums[kind][phase] = run(phase);
-                began = seconds(CLOCK_MONOTONIC) - began;
-                worked = seconds(CLOCK_PROCESS_CPUTIME_ID) - worked;
-                if (began < best[kind][phase])
-                    best[kind][phase] = began;
-                if (worked < processor[kind][phase])
-                    processor[kind][phase] = worked;
-                must(connection->close(connection, NULL), "close");
-            }
-        for (int kind = 0; kind < KINDS; ++kind) {
-            for (int phase = 0; phase < PHASES; ++phase)
-                if (sums[kind][phase] != sums[PLAIN][phase]) {
-                    fprintf(stderr, "bench: %s read other rows at %s\n", kinds[kind], phases[phase]);
-                    return 1;
-                }
-            (void)snprintf(command, sizeof command, "rm -rf '%s/%s'", folder, kinds[kind]);
-            if (system(command) != 0)
-                return 1;
+            printf("%-12s", phases[phase]);
+            for (int kind = 0; kind < KINDS; ++kind)
+                printf(" %8.0f", of[kind] = median(taken[clock][phase][kind], turns[phase]));
+            for (int kind = MOVE; kind < KINDS; ++kind)
+                printf(" %13.1f%%", 100 * of[PLAIN] / of[kind]);
+            printf("\n");
         }
-    }
-    printf("WiredTiger, %d rows of 216 bytes, cache 64 MB, one thread, the shortest of %d; rows/s\n", rows, rounds);
-    printf("%-8s %10s %10s %10s %14s %14s %22s %22s\n", "", "plain", "copy", "ours", "ours / plain", "copy / plain",
-           "ours / plain, CPU", "copy / plain, CPU");
-    for (int phase = 0; phase < PHASES; ++phase) {
-        double count = phase == MIXED ? rows / 3 : rows, *at = best[0] + phase, *cpu = processor[0] + phase;
-
-        printf("%-8s %10.0f %10.0f %10.0f %13.1f%% %13.1f%% %21.1f%% %21.1f%%\n", phases[phase], count / at[PLAIN * PHASES],
-               count / at[COPY * PHASES], count / at[OURS * PHASES], 100 * at[PLAIN * PHASES] / at[OURS * PHASES],
-               100 * at[PLAIN * PHASES] / at[COPY * PHASES], 100 * cpu[PLAIN * PHASES] / cpu[OURS * PHASES],
-               100 * cpu[PLAIN * PHASES] / cpu[COPY * PHASES]);
     }
     return 0;
 }
