@@ -43,9 +43,13 @@ struct rule {
 struct settings {
     std::vector<rule> rules = {};
 
-    // How long an operation waits for a KMS that cannot be reached, before it fails with an IOError. A KMS that says no
-    // is not waited for. After such a failure RocksDB writes no more until the database is opened again.
+    // How long an operation waits for a KMS that cannot be reached, before it fails with an IOError. After such a failure
+    // RocksDB writes no more until the database is opened again; DB::Resume only says why.
     std::chrono::milliseconds patience = std::chrono::minutes(10);
+
+    // The same for a KMS that says no, until somebody takes that back: a key that was disabled by mistake, and is enabled
+    // in that time, then stops nothing. The report hears of the no at once.
+    std::chrono::milliseconds refusal_patience = {};
 
     // How long a last frame of a log, of which only the beginning is there, is waited for before it is taken for what a
     // crash left: another process may just be writing it.

@@ -14,6 +14,11 @@ bool is_forgery(tablecrypt_status status) {
            status == TABLECRYPT_UNKNOWN_VERSION;
 }
 
+bool is_no(tablecrypt_status status) {
+    return status == TABLECRYPT_ACCESS_DENIED || status == TABLECRYPT_KEY_DISABLED ||
+           status == TABLECRYPT_KEY_PENDING_DELETION || status == TABLECRYPT_KEY_NOT_FOUND;
+}
+
 }  // namespace
 
 tablecrypt_status structure::seal(const byte *context, std::size_t context_length, const byte *text,
@@ -40,9 +45,12 @@ tablecrypt_status structure::open(const byte *context, std::size_t context_lengt
 
 template <class Call>
 tablecrypt_status structure::patiently(tablecrypt_status status, Call call) const {
-    if (status != TABLECRYPT_KEY_UNAVAILABLE) return status;
-    const auto end = std::chrono::steady_clock::now() + all_.patience();
-    while (status == TABLECRYPT_KEY_UNAVAILABLE && std::chrono::steady_clock::now() < end) {
+    using clock = std::chrono::steady_clock;
+    const auto began = clock::now();
+    bool told = false;
+    while (status != TABLECRYPT_OK && clock::now() < began + all_.patience_with(status)) {
+        if (is_no(status) && !told) all_.report("structure " + name_ + " waits: " + tablecrypt_status_message(status));
+        told |= is_no(status);
         std::this_thread::sleep_for(pause);
         status = call();
     }
@@ -52,6 +60,11 @@ tablecrypt_status structure::patiently(tablecrypt_status status, Call call) cons
 rocksdb::IOStatus structure::refusal(tablecrypt_status status, const std::string &path, const std::string &what) const {
     return io_status(status, all_.report(path + ": " + what + ", of structure " + name_ + ": " +
                                          tablecrypt_status_message(status)));
+}
+
+std::chrono::milliseconds keys::patience_with(tablecrypt_status status) const {
+    if (status == TABLECRYPT_KEY_UNAVAILABLE) return patience_;
+    return is_no(status) ? refusal_patience_ : std::chrono::milliseconds(0);
 }
 
 tablecrypt_status keys::find(const std::string &name, const structure **found) {

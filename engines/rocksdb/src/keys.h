@@ -1,8 +1,8 @@
 // The structures of the table, opened when a file first names them; sealing and opening under them, with patience.
 //
-// A KMS that cannot be reached only delays: a call is tried again until the patience is over. A KMS that says no ends it
-// at once. Both give an IOError, on which RocksDB writes no more until it is opened again; what does not open is a
-// Corruption. Each is told to the report.
+// A KMS that cannot be reached only delays: a call is tried again until the patience is over. So does one that says no, if
+// there is a patience for that. Then both give an IOError, on which RocksDB writes no more until it is opened again; what
+// does not open is a Corruption. Each is told to the report.
 
 #ifndef TABLECRYPT_ROCKSDB_KEYS_H
 #define TABLECRYPT_ROCKSDB_KEYS_H
@@ -56,14 +56,19 @@ private:
 class keys {
 public:
     keys(tablecrypt::table table, const settings &settings)
-        : table_(std::move(table)), patience_(settings.patience), tail_(settings.tail), report_(settings.report) {}
+        : table_(std::move(table)),
+          patience_(settings.patience),
+          refusal_patience_(settings.refusal_patience),
+          tail_(settings.tail),
+          report_(settings.report) {}
     keys(const keys &) = delete;
     keys &operator=(const keys &) = delete;
 
     // The structure of this name: it lives as long as the keys do.
     tablecrypt_status find(const std::string &name, const structure **found);
 
-    std::chrono::milliseconds patience() const { return patience_; }
+    // How long what got this answer is tried again.
+    std::chrono::milliseconds patience_with(tablecrypt_status status) const;
     std::chrono::milliseconds tail() const { return tail_; }
 
     // Tells the report, and gives what it was told.
@@ -79,7 +84,7 @@ public:
 
 private:
     tablecrypt::table table_;
-    std::chrono::milliseconds patience_, tail_;
+    std::chrono::milliseconds patience_, refusal_patience_, tail_;
     std::function<void(const std::string &)> report_;
     std::mutex mutex_;
     std::map<std::string, std::unique_ptr<structure>> structures_;

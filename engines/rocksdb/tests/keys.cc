@@ -111,9 +111,9 @@ public:
         CHECK(service_->create_table({"flights", {"by-delay"}, {"by-tail"}}) == TABLECRYPT_OK);
     }
 
-    rocksdb::Env *own_env(std::chrono::milliseconds patience) {
+    rocksdb::Env *own_env(std::chrono::milliseconds patience, std::chrono::milliseconds refusal_patience = {}) {
         tablecrypt_rocksdb::settings settings;
-        settings.patience = patience;
+        settings.patience = patience, settings.refusal_patience = refusal_patience;
         settings.report = [this](const std::string &sentence) { hear(sentence); };
         auto table = service_->connect()->open_table("flights");
         CHECK(bool(table));
@@ -185,20 +185,22 @@ bool all_there(rocksdb::DB &db, int count) {
                    std::to_string(i) + " of " + std::to_string(count) + " rows, " + rows->status().ToString());
 }
 
-// The KMS is out for much longer than the keys last, under load: writes and reads wait, none fails, none is lost.
-void test_outage_only_delays() {
+// The KMS is out, or says no, for much longer than the keys last, under load and with patience for that: writes and reads
+// wait, none fails, none is lost.
+void test_what_only_delays(tablecrypt_status answer) {
     kms_site site;
-    auto *const env = site.own_env(std::chrono::minutes(5));
+    const auto patience = std::chrono::minutes(5);
+    auto *const env = answer == TABLECRYPT_KEY_UNAVAILABLE ? site.own_env(patience) : site.own_env({}, patience);
     database db;
     CHECK_OK(open(durable(env), site.at("db"), &db));
     int acknowledged = 0;
     {
         writer writer(*db, 0);
         while (writer.acknowledged < 5000) std::this_thread::yield();
-        site.board.answer(TABLECRYPT_KEY_UNAVAILABLE);
-        site.until(TABLECRYPT_KEY_UNAVAILABLE);
+        site.board.answer(answer);
+        site.until(answer);
         const int waiting_at = writer.acknowledged;
-        site.board.answer(TABLECRYPT_KEY_UNAVAILABLE);
+        site.board.answer(answer);
         // Asked again and again, and no write was done meanwhile but one that had its frame.
         CHECK(site.board.refused(2) && writer.acknowledged <= waiting_at + 1 && writer.why.ok());
         site.board.answer(TABLECRYPT_OK);
@@ -206,6 +208,7 @@ void test_outage_only_delays() {
         writer.end();
         CHECK_OK(writer.why);
         acknowledged = writer.acknowledged;
+        CHECK(answer == TABLECRYPT_KEY_UNAVAILABLE || site.reported("waits: the KMS key is disabled"));
         std::cout << "outage: writing stopped at " << waiting_at << ", and went on to " << acknowledged << std::endl;
     }
     CHECK(all_there(*db, acknowledged));
@@ -215,7 +218,7 @@ void test_outage_only_delays() {
 }
 
 // The patience ends, or the KMS says no, while the WAL is written: an IOError in our words, after which RocksDB writes no
-// more. Opened again when the key is back it has all that was acknowledged.
+// more, also when the key is back: Resume says why, and what was acknowledged is still read. Opened again it has all that.
 void test_refused_while_logging(tablecrypt_status answer) {
     kms_site site;
     auto *const env = site.own_env(std::chrono::milliseconds(100));
@@ -231,6 +234,11 @@ void test_refused_while_logging(tablecrypt_status answer) {
     CHECK(site.reported(tablecrypt_status_message(answer)));
     CHECK(db->Put({}, key_of(acknowledged), value_of(acknowledged)).IsIOError());
     site.board.answer(TABLECRYPT_OK);
+    site.until(TABLECRYPT_OK);
+    const auto resumed = db->Resume();
+    CHECK(resumed.IsIOError() && resumed.ToString().find(tablecrypt_status_message(answer)) != std::string::npos);
+    CHECK(all_there(*db, acknowledged));
+    CHECK(db->Put({}, key_of(acknowledged), value_of(acknowledged)).IsIOError());
     db.reset();
     // By a connection of its own, which asks the KMS at once.
     CHECK_OK(open(durable(site.own_env(std::chrono::minutes(1))), site.at("db"), &db));
@@ -249,6 +257,8 @@ void test_refused_while_flushing(tablecrypt_status answer) {
     const auto refused = db->Flush({});
     CHECK(refused.IsIOError() && refused.ToString().find(tablecrypt_status_message(answer)) != std::string::npos);
     site.board.answer(TABLECRYPT_OK);
+    site.until(TABLECRYPT_OK);
+    CHECK(db->Resume().IsIOError() && all_there(*db, 3000));
     db.reset();
     CHECK_OK(open(options_on(site.own_env(std::chrono::minutes(1))), site.at("db"), &db));
     CHECK(all_there(*db, 3000));
@@ -338,7 +348,7 @@ void test_disabled_key() {
 void test_keys() {
     test_wrong_key();
     test_disabled_key();
-    test_outage_only_delays();
+    for (const auto answer : {TABLECRYPT_KEY_UNAVAILABLE, TABLECRYPT_KEY_DISABLED}) test_what_only_delays(answer);
     for (const auto answer : {TABLECRYPT_KEY_UNAVAILABLE, TABLECRYPT_KEY_DISABLED}) {
         test_refused_while_logging(answer);
         test_refused_while_flushing(answer);
