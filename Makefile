@@ -2,7 +2,7 @@
 
 ARGS ?=
 
-.PHONY: run test bench bench-quick bench-engines wheel sdist install header fmt lint docs soak fuzz mutants setup clean
+.PHONY: run test bench bench-quick bench-engines wheel sdist install install-engines header fmt lint docs soak fuzz mutants setup clean
 
 run:     ; @admin/run $(ARGS)
 test:    ; @admin/test
@@ -12,6 +12,7 @@ bench-engines: ; @admin/bench-engines
 wheel:   ; @admin/wheel $(ARGS)
 sdist:   ; @admin/sdist
 install: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' FEATURES='$(FEATURES)' admin/install
+install-engines: ; @PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' FEATURES='$(FEATURES)' ENGINES='$(ENGINES)' admin/install-engines
 header:  ; @admin/header
 fmt:     ; @admin/fmt
 lint:    ; @admin/lint
