@@ -248,7 +248,7 @@ impl Held<'_> {
     fn open_alone(&mut self, item: &mut Item<'_>) -> Result<usize> {
         let Parts { rest, text, tag, .. } = record::parse(item.input)?;
         let needed = text.len();
-        let out = item.out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        let out = item.out.get_mut(..needed).ok_or_else(|| Error::OutputTooShort { needed })?;
         let text = InOutBuf::new(text, out).map_err(|_| Error::OutputTooShort { needed })?;
         let cipher = self.derived.cipher()?;
         record::with_aad(self.key.number, item.context, |aad| cipher.open_inout(rest, aad, text, tag))?;

@@ -93,7 +93,7 @@ fn wrap(by: &KeyBox<Xaes256Gcm>, place: &[u8], key: &KeyBox<Key>) -> Result<Vec<
 }
 
 fn unwrap(by: &KeyBox<Xaes256Gcm>, place: &[u8], wrapped: &[u8]) -> Result<KeyBox<Key>> {
-    let (nonce, sealed) = wrapped.split_first_chunk().ok_or(Error::Truncated)?;
+    let (nonce, sealed) = wrapped.split_first_chunk().ok_or_else(|| Error::Truncated)?;
     let by = alive(by)?;
     boxed_key(|bytes| by.open(nonce, place, sealed, bytes)).map_err(Error::from)
 }
@@ -106,7 +106,7 @@ pub(crate) fn boxed_key<E>(fill: impl FnOnce(&mut [u8; KEY]) -> Result<(), E>) -
 /// The key in its box. Only in a child that was forked in the middle of a call there is none.
 #[inline(always)]
 pub(crate) fn alive<T>(key: &KeyBox<T>) -> Result<&T> {
-    key.get().ok_or(Error::Closed)
+    key.get().ok_or_else(|| Error::Closed)
 }
 
 /// HKDF-Expand with SHA-256 (RFC 5869 section 2.3), 32 bytes: one block.
@@ -257,7 +257,7 @@ impl StructureKeys {
         if self.current.number == number {
             return Ok(&self.current);
         }
-        self.others.iter().find(|key| key.number == number).ok_or(Error::UnknownKey { number })
+        self.others.iter().find(|key| key.number == number).ok_or_else(|| Error::UnknownKey { number })
     }
 }
 
@@ -294,7 +294,7 @@ impl DataKey {
         text: Option<&[u8]>,
         record: &mut [u8],
     ) -> Result<()> {
-        let (head, body, tag) = record::places(record).ok_or(Error::Truncated)?;
+        let (head, body, tag) = record::places(record).ok_or_else(|| Error::Truncated)?;
         let text = match text {
             Some(text) => InOutBuf::new(text, body).map_err(|_| Error::OutputTooShort { needed: text.len() })?,
             None => InOutBuf::from(body),

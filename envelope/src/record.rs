@@ -24,7 +24,7 @@ const VERSION: u8 = 1;
 /// The length of the record of a text, or TooLong where that is no `usize`.
 #[inline(always)]
 pub(crate) fn sealed_length(text: usize) -> Result<usize> {
-    text.checked_add(OVERHEAD).ok_or(Error::TooLong)
+    text.checked_add(OVERHEAD).ok_or_else(|| Error::TooLong)
 }
 
 /// The eight bytes that a record of this data key begins with.
@@ -67,10 +67,10 @@ pub(crate) fn parse(record: &[u8]) -> Result<Parts<'_>> {
     if let Some(version) = record.first().filter(|version| **version != VERSION) {
         return Err(Error::UnknownVersion { version: u32::from(*version) });
     }
-    let (header, record) = record.split_first_chunk::<HEADER>().ok_or(Error::Truncated)?;
-    let (prefix, record) = record.split_first_chunk::<PREFIX>().ok_or(Error::Truncated)?;
-    let (rest, record) = record.split_first_chunk::<NONCE>().ok_or(Error::Truncated)?;
-    let (text, tag) = record.split_last_chunk::<TAG>().ok_or(Error::Truncated)?;
+    let (header, record) = record.split_first_chunk::<HEADER>().ok_or_else(|| Error::Truncated)?;
+    let (prefix, record) = record.split_first_chunk::<PREFIX>().ok_or_else(|| Error::Truncated)?;
+    let (rest, record) = record.split_first_chunk::<NONCE>().ok_or_else(|| Error::Truncated)?;
+    let (text, tag) = record.split_last_chunk::<TAG>().ok_or_else(|| Error::Truncated)?;
     Ok(Parts { number: parse_header(header)?, prefix, rest, text, tag })
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn number(record: &[u8]) -> Result<u32> {
     if let Some(version) = record.first().filter(|version| **version != VERSION) {
         return Err(Error::UnknownVersion { version: u32::from(*version) });
     }
-    parse_header(record.first_chunk().ok_or(Error::Truncated)?)
+    parse_header(record.first_chunk().ok_or_else(|| Error::Truncated)?)
 }
 
 /// The key number in a header whose first byte is the version.

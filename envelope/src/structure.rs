@@ -57,7 +57,7 @@ impl Structure {
     #[inline]
     pub fn seal_into(&self, context: &[u8], text: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record::sealed_length(text.len())?;
-        let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        let out = out.get_mut(..needed).ok_or_else(|| Error::OutputTooShort { needed })?;
         self.with_keys(Purpose::Seal, |keys| self.sealed(text.len(), keys.seal(context, Some(text), out)))?;
         Ok(needed)
     }
@@ -69,7 +69,7 @@ impl Structure {
     #[inline]
     pub fn open_into(&self, context: &[u8], record: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record.len().saturating_sub(OVERHEAD);
-        let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        let out = out.get_mut(..needed).ok_or_else(|| Error::OutputTooShort { needed })?;
         self.with_keys(Purpose::Open, |keys| self.opened(needed, keys.open(context, record, out)))?;
         Ok(needed)
     }

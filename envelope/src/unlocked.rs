@@ -36,7 +36,7 @@ impl<'a> Unlocked<'a> {
     #[inline]
     pub fn seal_into(&self, context: &[u8], text: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record::sealed_length(text.len())?;
-        let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        let out = out.get_mut(..needed).ok_or_else(|| Error::OutputTooShort { needed })?;
         self.structure.sealed(text.len(), self.keys()?.seal(context, Some(text), out))?;
         Ok(needed)
     }
@@ -48,7 +48,7 @@ impl<'a> Unlocked<'a> {
     #[inline]
     pub fn open_into(&self, context: &[u8], record: &[u8], out: &mut [u8]) -> Result<usize> {
         let needed = record.len().saturating_sub(OVERHEAD);
-        let out = out.get_mut(..needed).ok_or(Error::OutputTooShort { needed })?;
+        let out = out.get_mut(..needed).ok_or_else(|| Error::OutputTooShort { needed })?;
         self.structure.opened(needed, self.keys_to_open()?.open(context, record, out))?;
         Ok(needed)
     }
