@@ -5,7 +5,7 @@
 //!      _tablecrypt.pyi         what this crate gives, typed
 //! --------------------------------------------------------------------------------------
 //! service.rs  connection.rs  table.rs  structure.rs        the hierarchy, in envelope's words
-//! settings.rs  rotation.rs  metrics.rs  audit_log.rs       what a service is told, and what it tells
+//! settings.rs  rotation.rs  metrics.rs  audit_log.rs  logger.rs    what a service is told, and what it tells
 //! local_kms.rs                                             its embedded KMS, for the administrator
 //! aws_kms.rs  python_kms.rs  providers.rs                  the other KMSs; which one a caller gave
 //! waiting.rs  interpreter.rs                               waiting for a KMS, with and without the GIL
@@ -27,6 +27,7 @@ mod errors;
 mod gcm;
 mod interpreter;
 mod local_kms;
+mod logger;
 mod machine;
 mod metrics;
 mod providers;

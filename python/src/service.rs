@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 
 use crate::connection::Connection;
 use crate::errors::{Failure, not_picklable};
+use crate::interpreter::end_with_the_program;
 use crate::metrics::Metrics;
 use crate::providers::provider;
 use crate::python_kms::Failures;
@@ -33,6 +34,9 @@ use crate::waiting::Waiting;
 /// function from a principal's name to the KMS as that principal may use it. `rotate_after`: a RotationPolicy. `audit`: the path of
 /// an audit log, or an AuditLog. Time spans are seconds or timedeltas.
 ///
+/// What happens to its keys it tells the logger "tablecrypt" of logging: errors, warnings and infos, and each answer of the KMS
+/// as debug. A table is told by its id, and by its name with `names_in_log`.
+///
 /// Raises InvalidSetting, Io.
 #[pyclass(frozen, module = "tablecrypt")]
 #[derive(Debug)]
@@ -46,7 +50,8 @@ pub(crate) struct Service {
 impl Service {
     #[new]
     #[pyo3(signature = (kms, tables, *, subscriber = None, default_key = None, require_default_key = false, refresh = None,
-        jitter = None, outage_grace = None, drain = None, scope = None, principals = None, rotate_after = None, audit = None))]
+        jitter = None, outage_grace = None, drain = None, scope = None, principals = None, rotate_after = None, audit = None,
+        names_in_log = false))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
         py: Python<'_>,
@@ -63,7 +68,9 @@ impl Service {
         principals: Option<Py<PyAny>>,
         rotate_after: Option<PyRef<'_, Rotation>>,
         audit: Option<Auditing<'_>>,
+        names_in_log: bool,
     ) -> PyResult<Self> {
+        end_with_the_program(py)?;
         let failures = Failures::new(py);
         let provider = provider(kms, &failures, None)?;
         let store = py.detach(|| folder_store(&tables)).map_err(Failure::from)?;
@@ -79,6 +86,7 @@ impl Service {
             principals,
             rotate_after,
             audit,
+            names_in_log,
         };
         let builder = settings.set(envelope::Service::builder(provider, Arc::new(store)), &failures)?;
         let title = format!("Service({}, {tables:?})", kms.get_type().name()?);
@@ -89,7 +97,7 @@ impl Service {
         })
     }
 
-    /// A service on embedded defaults: a LocalKms in `folder/kms`, key files in `folder/tables`.
+    /// A service on embedded defaults: a LocalKms in `folder/kms`, key files in `folder/tables`. It tells the logger nothing.
     ///
     /// Raises Io.
     #[staticmethod]

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::audit_log::AuditLog;
 use crate::errors::Failure;
+use crate::logger;
 use crate::providers::OfPrincipal;
 use crate::python_kms::Failures;
 use crate::seconds::Seconds;
@@ -27,6 +28,7 @@ pub(crate) struct Settings<'py> {
     pub(crate) principals: Option<Py<PyAny>>,
     pub(crate) rotate_after: Option<PyRef<'py, Rotation>>,
     pub(crate) audit: Option<Auditing<'py>>,
+    pub(crate) names_in_log: bool,
 }
 
 /// Where a service's audit log is: a path, or an AuditLog.
@@ -38,6 +40,7 @@ pub(crate) enum Auditing<'py> {
 
 impl Settings<'_> {
     pub(crate) fn set(self, mut builder: ServiceBuilder, failures: &Arc<Failures>) -> Result<ServiceBuilder, Failure> {
+        builder = builder.log(Arc::new(logger::tell)).names_in_log(self.names_in_log);
         if let Some(subscriber) = self.subscriber {
             builder = builder.subscriber(subscriber);
         }

@@ -83,6 +83,7 @@ class Service:
         principals: Callable[[str], _AnyKms] | None = None,
         rotate_after: RotationPolicy | None = None,
         audit: str | os.PathLike[str] | AuditLog | None = None,
+        names_in_log: bool = False,
     ) -> Self: ...
     @staticmethod
     def local(folder: str | os.PathLike[str]) -> Service: ...

@@ -58,6 +58,7 @@ class _Settings(TypedDict, total=False):
     principals: Callable[[str], _AnyKms]
     rotate_after: RotationPolicy
     audit: str | PathLike[str] | AuditLog
+    names_in_log: bool
 
 
 @final
