@@ -22,20 +22,12 @@ use tablecrypt_ffi::table::*;
 use tablecrypt_fuzz::arena::{ARENA, Arena, Length, Pointer, Span, overlap};
 use tablecrypt_fuzz::planted;
 
-#[path = "c_calls/administration.rs"]
-mod administration;
 #[path = "c_calls/gcm.rs"]
 mod gcm;
-#[path = "c_calls/questions.rs"]
-mod questions;
 #[path = "c_calls/records.rs"]
 mod records;
-#[path = "c_calls/settings.rs"]
-mod settings;
 #[path = "c_calls/tables.rs"]
 mod tables;
-#[path = "c_calls/xaes.rs"]
-mod xaes;
 
 /// One call, or a write of the program's own between two calls. A handle is a slot; some slots hold NULL.
 #[derive(Arbitrary, Debug)]
@@ -122,7 +114,6 @@ enum Call {
         text: u8,
         bit: Option<u16>,
     },
-    Administration(administration::Administration),
 }
 
 /// What the program holds.
@@ -195,7 +186,6 @@ impl Program {
                 self.records_many(structure, seal, null, too_many, &items);
             }
             Call::RoundTrip { structures, context, text, bit } => self.round_trip(structures, context, text, bit),
-            Call::Administration(call) => self.administration(call),
         }
     }
 

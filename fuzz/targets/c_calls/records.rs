@@ -27,12 +27,9 @@ pub(super) struct RecordItem {
     output: (Pointer, Length),
 }
 
-/// What a connection that was closed, a lock, a KMS, or a table that was deleted may answer for any record.
-const LOCKED: [Status; 9] = [
+/// What a connection that was closed, or a KMS, may answer for any record.
+const LOCKED: [Status; 6] = [
     Status::Closed,
-    Status::Locked,
-    Status::NoSuchTable,
-    Status::NoSuchStructure,
     Status::KeyDisabled,
     Status::KeyNotFound,
     Status::KeyPendingDeletion,

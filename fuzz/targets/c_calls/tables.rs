@@ -18,30 +18,30 @@ const NAMES: [(Option<&CStr>, Kind); 11] = [
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+enum Kind {
     Null,
     Name,
     NoName,
     NotUtf8,
 }
 
-pub(super) fn name(index: u8) -> (*const c_char, Kind) {
+fn name(index: u8) -> (*const c_char, Kind) {
     let (text, kind) = NAMES[usize::from(index) % NAMES.len()];
     (text.map_or(null(), CStr::as_ptr), kind)
 }
 
 impl Expected {
-    pub(super) fn name(self, kind: Kind) -> Self {
+    fn name(self, kind: Kind) -> Self {
         self.when(kind == Kind::Null, Status::NullArgument).when(kind == Kind::NotUtf8, Status::InvalidUtf8)
     }
 
-    pub(super) fn new_name(self, kind: Kind) -> Self {
+    fn new_name(self, kind: Kind) -> Self {
         self.name(kind).when(kind == Kind::NoName, Status::InvalidName)
     }
 }
 
 /// What a KMS key's state may answer, and what a store may.
-pub(super) const KMS: [Status; 5] = [
+const KMS: [Status; 5] = [
     Status::KeyDisabled,
     Status::KeyNotFound,
     Status::KeyPendingDeletion,
@@ -51,7 +51,7 @@ pub(super) const KMS: [Status; 5] = [
 
 impl Program {
     /// A folder of the program's, or what is none; and whether a service opens there.
-    pub(super) fn path(&self, index: u8) -> (Option<CString>, bool) {
+    fn path(&self, index: u8) -> (Option<CString>, bool) {
         let under = |name: &str| CString::new(self.folder.path().join(name).to_str().expect("UTF-8")).expect("no NUL");
         match index % 6 {
             0 => (None, false),
@@ -192,7 +192,7 @@ impl Program {
 }
 
 /// The answer is one of those that the arguments have; where they have none it is OK, or what the state may add.
-pub(super) fn settle(expected: &Expected, found: Status, state: &[Status], call: &str) {
+fn settle(expected: &Expected, found: Status, state: &[Status], call: &str) {
     if expected.is_none() {
         assert!(found == Status::Ok || state.contains(&found), "{call}: {found:?}");
     } else {
