@@ -59,7 +59,8 @@ impl AesGcm {
             let what = "bit_length must be 256: tablecrypt has AES-256 and no smaller key";
             return Err(PyValueError::new_err(what));
         }
-        let random = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| envelope::Error::NoRandom);
+        let random =
+            |bytes: &mut [u8]| getrandom::fill(bytes).map(|()| bytes.len()).map_err(|_| envelope::Error::NoRandom);
         new_bytes(py, [], KEY, |[], key| random(key))
     }
 
@@ -145,7 +146,8 @@ impl AesGcm {
 }
 
 impl AesGcm {
-    fn seal(&self, nonce: &[u8], aad: &[u8], data: Text<'_>, out: &mut [u8]) -> Result<(), Failure> {
+    fn seal(&self, nonce: &[u8], aad: &[u8], data: Text<'_>, out: &mut [u8]) -> Result<usize, Failure> {
+        let length = out.len();
         let (out, tag) = out.split_last_chunk_mut::<TAG>().ok_or(Error::OutputLength)?;
         *tag = match (data, nonce.try_into()) {
             (Text::Apart(data), Ok(nonce)) => self.cipher.seal_detached(nonce, aad, data, out)?,
@@ -156,18 +158,19 @@ impl AesGcm {
             }
             (Text::InPlace { .. }, Err(_)) => seal_any_nonce(&self.cipher, nonce, aad, out)?,
         };
-        Ok(())
+        Ok(length)
     }
 
-    fn open(&self, nonce: &[u8], aad: &[u8], data: Text<'_>, out: &mut [u8]) -> Result<(), Failure> {
+    fn open(&self, nonce: &[u8], aad: &[u8], data: Text<'_>, out: &mut [u8]) -> Result<usize, Failure> {
         match data {
             Text::Apart(data) => {
                 let (text, tag) = data.split_last_chunk::<TAG>().ok_or(Error::Truncated)?;
                 if let Ok(nonce) = nonce.try_into() {
-                    return Ok(self.cipher.open_detached(nonce, aad, text, tag, out)?);
+                    self.cipher.open_detached(nonce, aad, text, tag, out)?;
+                } else {
+                    out.copy_from_slice(text);
+                    open_any_nonce(&self.cipher, nonce, aad, out, tag)?;
                 }
-                out.copy_from_slice(text);
-                open_any_nonce(&self.cipher, nonce, aad, out, tag)?;
             }
             Text::InPlace { behind } => {
                 let tag = behind.try_into().map_err(|_| Error::Truncated)?;
@@ -177,7 +180,7 @@ impl AesGcm {
                 }
             }
         }
-        Ok(())
+        Ok(out.len())
     }
 }
 

@@ -77,7 +77,7 @@ impl Structure {
     fn seal<'py>(&self, py: Python<'py>, context: Input<'py>, text: Input<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let unlocked = self.to_seal(py)?;
         new_bytes(py, [&context, &text], sealed_length(text.len())?, |[context, text], out| {
-            unlocked.seal_into(context, text, out).map(drop)
+            unlocked.seal_into(context, text, out)
         })
     }
 
@@ -87,7 +87,7 @@ impl Structure {
     fn open<'py>(&self, py: Python<'py>, context: Input<'py>, record: Input<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let unlocked = self.to_open(py)?;
         new_bytes(py, [&context, &record], opened_length(record.len()), |[context, record], out| {
-            unlocked.open_into(context, record, out).map(drop)
+            unlocked.open_into(context, record, out)
         })
     }
 
@@ -124,9 +124,8 @@ impl Structure {
     fn seal_many<'py>(&self, py: Python<'py>, items: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let items = tuples::<(Input<'py>, Input<'py>)>(items, PAIR)?;
         let unlocked = self.to_seal(py)?;
-        let (records, sealed) = new_bytes_many(py, &items, sealed_length, |items| unlocked.seal_many_into(items))?;
-        sealed.into_iter().try_for_each(|sealed| sealed.map(drop)).map_err(Failure::from)?;
-        Ok(records)
+        let records = new_bytes_many(py, &items, sealed_length, |items| unlocked.seal_many_into(items))?;
+        Ok(records.into_iter().collect::<Result<_, _>>().map_err(Failure::from)?)
     }
 
     /// Opens many records: from an iterable of (context, record) a list of texts. For a record that does not open, the
@@ -135,9 +134,9 @@ impl Structure {
         let items = tuples::<(Input<'py>, Input<'py>)>(items, PAIR)?;
         let unlocked = self.to_open(py)?;
         let length = |record| Ok(opened_length(record));
-        let (texts, opened) = new_bytes_many(py, &items, length, |items| unlocked.open_many_into(items))?;
-        let answers = texts.into_iter().zip(opened).map(|(text, opened)| match opened {
-            Ok(_) => text.into_any(),
+        let texts = new_bytes_many(py, &items, length, |items| unlocked.open_many_into(items))?;
+        let answers = texts.into_iter().map(|text| match text {
+            Ok(text) => text.into_any(),
             Err(error) => refusal(py, error),
         });
         PyList::new(py, answers.collect::<Vec<_>>())
