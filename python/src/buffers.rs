@@ -289,7 +289,9 @@ pub(crate) fn new_bytes_many<'py>(
 fn new_object(py: Python<'_>, length: usize) -> PyResult<Bound<'_, PyBytes>> {
     let length = ffi::Py_ssize_t::try_from(length).map_err(|_| PyMemoryError::new_err(()))?;
     // SAFETY: the GIL is held; NULL says that the bytes are written later.
-    let object = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(ptr::null(), length))? };
+    let object = unsafe { ffi::PyBytes_FromStringAndSize(ptr::null(), length) };
+    // SAFETY: it is a new reference, or NULL and an exception.
+    let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
     Ok(object.cast_into::<PyBytes>()?)
 }
 
