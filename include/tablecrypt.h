@@ -109,7 +109,10 @@ enum tablecrypt_status
     TABLECRYPT_KEY_PENDING_DELETION = 64,
     /** The KMS fails, and the last permission has run out; try again when it is back. */
     TABLECRYPT_KEY_UNAVAILABLE = 65,
-    /** The KMS cannot read what it was given; the caller repairs the request, or what was stored. */
+    /**
+     * The KMS cannot take what it was given, such as the name of a KMS key; the caller names one that encrypts, by its id, ARN or
+     * alias, and the service default key by an alias.
+     */
     TABLECRYPT_KMS_REQUEST_INVALID = 66,
     /** The key file is another table's or subscriber's: its encryption context differs. */
     TABLECRYPT_WRONG_CONTEXT = 67,
@@ -340,9 +343,10 @@ typedef struct {
  * A function of a KMS of the caller's: does what is asked, or says why not.
  *
  * It answers OK, or ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KMS_REQUEST_INVALID (the wrapped
- * key is none of this KMS key's) or WRONG_CONTEXT: a definite no, for which keys are wiped at once. KEY_UNAVAILABLE and
- * every other number is a failure that may pass (unreachable, throttled, a fault): it is tried again until the deadline.
- * A timeout is the function's own to keep, some seconds at most: a refresh waits for it.
+ * key is none of this KMS key's, or this is no name of a KMS key) or WRONG_CONTEXT: a definite no, for which keys are
+ * wiped at once. KEY_UNAVAILABLE and every other number is a failure that may pass (unreachable, throttled, a fault): it
+ * is tried again until the deadline. A timeout is the function's own to keep, some seconds at most: a refresh waits for
+ * it.
  *
  * It may be called from any thread, also from the library's own and several at once, and no lock of the library is held.
  * In a child of fork() it is called with the same `caller`: it is for the caller to see that the process is another one
@@ -630,11 +634,13 @@ tablecrypt_status tablecrypt_settings_scope(tablecrypt_settings *settings, table
 tablecrypt_status tablecrypt_settings_subscriber(tablecrypt_settings *settings, const char *subscriber);
 
 /**
- * The alias of the service default key. "alias/tablecrypt/default" unless set.
+ * The alias of the service default key. "alias/tablecrypt/default" unless set. The KMS says what is an alias, when the key is
+ * to be created: KMS_REQUEST_INVALID then.
  *
  * Errors: NULL_ARGUMENT, INVALID_UTF8.
  */
-tablecrypt_status tablecrypt_settings_default_key(tablecrypt_settings *settings, const char *alias);
+tablecrypt_status tablecrypt_settings_default_key(tablecrypt_settings *settings,
+                                                  const char *alias);
 
 /**
  * Whether the service default key is never created: where it is missing, whoever administers keys makes it, and until
@@ -724,7 +730,8 @@ tablecrypt_status tablecrypt_service_open(const tablecrypt_kms *kms,
  * created if it is missing. However the call ends, the table is there or is not.
  *
  * Errors: NULL_ARGUMENT, LENGTH, INVALID_UTF8, INVALID_NAME, TABLE_EXISTS, IO, NO_RANDOM; ACCESS_DENIED,
- * KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KEY_UNAVAILABLE.
+ * KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KEY_UNAVAILABLE; KMS_REQUEST_INVALID where the KMS cannot take its
+ * KMS key, or is to create the service default key and was given no alias for it.
  */
 tablecrypt_status tablecrypt_service_create_table(const tablecrypt_service *service,
                                                   const char *table,
@@ -753,8 +760,10 @@ tablecrypt_status tablecrypt_service_create_table_under(const tablecrypt_service
  * Writes the ARN of the service default key, with its NUL, and says in `length`, which may be NULL, how long it is without
  * that. The key is created if it is missing. tablecrypt_service_create_table does this by itself when it has to.
  *
- * Errors: NULL_ARGUMENT, LENGTH, OVERLAP; OUTPUT_TOO_SHORT, and nothing was written but `length`; ACCESS_DENIED,
- * KEY_UNAVAILABLE; KEY_NOT_FOUND after tablecrypt_settings_require_default_key.
+ * Errors: NULL_ARGUMENT, LENGTH, OVERLAP; OUTPUT_TOO_SHORT, and nothing was written but `length`; ACCESS_DENIED, IO,
+ * KEY_UNAVAILABLE; KMS_REQUEST_INVALID where it is to be created, and what tablecrypt_settings_default_key named is no
+ * alias to the KMS; KEY_NOT_FOUND after tablecrypt_settings_require_default_key. From a KMS of the caller's also
+ * KEY_DISABLED and KEY_PENDING_DELETION.
  */
 tablecrypt_status tablecrypt_service_default_key(const tablecrypt_service *service,
                                                  char *arn,
@@ -779,9 +788,9 @@ tablecrypt_status tablecrypt_service_connect_as(const tablecrypt_service *servic
                                                 tablecrypt_connection **connection);
 
 /**
- * Locks all tables of all connections of the service by hand: all their keys are wiped now, and every operation answers LOCKED until
- * tablecrypt_service_unlock. What runs at this moment still ends well. No key
- * of theirs is left in this process then. Tables can be created and described.
+ * Locks all tables of all connections of the service by hand: all their keys are wiped now, and every operation answers
+ * LOCKED until tablecrypt_service_unlock. What runs at this moment still ends well. No key of theirs is left in this
+ * process then. Tables can be created and described.
  *
  * Errors: NULL_ARGUMENT.
  */
@@ -819,8 +828,8 @@ tablecrypt_status tablecrypt_connection_open_table(const tablecrypt_connection *
 tablecrypt_status tablecrypt_connection_close(const tablecrypt_connection *connection);
 
 /**
- * Locks all tables that the connection opened by hand, and opens none: their permissions' keys are wiped now, and every operation answers LOCKED until
- * tablecrypt_connection_unlock. What runs at this moment still ends well.
+ * Locks all tables that the connection opened by hand, and opens none: their permissions' keys are wiped now, and every
+ * operation answers LOCKED until tablecrypt_connection_unlock. What runs at this moment still ends well.
  *
  * Errors: NULL_ARGUMENT.
  */
@@ -872,8 +881,8 @@ tablecrypt_status tablecrypt_table_structure(const tablecrypt_table *table,
 
 /**
  * Locks the table by hand: its permission's keys are wiped now, and every operation answers LOCKED until
- * tablecrypt_table_unlock. What runs at this moment still ends well. Where a
- * tablecrypt_settings_scope is shared it locks the table for all connections that share it; others go on.
+ * tablecrypt_table_unlock. What runs at this moment still ends well. Where a tablecrypt_settings_scope is shared it locks
+ * the table for all connections that share it; others go on.
  *
  * Errors: NULL_ARGUMENT.
  */

@@ -45,6 +45,12 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The KMS does not take the request, with no key file in it: a KMS key is not named as the KMS names keys, or is none that can
+    /// encrypt; the caller names another, and the service default key by an alias.
+    #[error(
+        "the KMS does not take this request; name a KMS key that encrypts by its id, ARN or alias, and the default key by an alias"
+    )]
+    InvalidRequest,
     /// A setting of the service is out of its range; the caller gives one within it.
     #[error("the setting {setting} is out of its range: {range}")]
     InvalidSetting {
@@ -185,6 +191,7 @@ impl Error {
             Self::GenerationInUse { .. } => "GenerationInUse",
             Self::Indispensable { .. } => "Indispensable",
             Self::InvalidName { .. } => "InvalidName",
+            Self::InvalidRequest => "InvalidRequest",
             Self::InvalidSetting { .. } => "InvalidSetting",
             Self::Io { .. } => "Io",
             Self::KeyDisabled => "KeyDisabled",

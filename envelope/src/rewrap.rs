@@ -57,8 +57,9 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NoSuchKmsKey`] where the source is none of the table's, [`Error::AlreadyUnderKmsKey`] where the target is
-    /// another of them, [`Error::KeyFileBusy`], [`Error::KeyFileCorrupt`] where the KMS cannot read what it was given or gave;
-    /// and as [`Connection::open_table`](crate::Connection::open_table). The table is as before then.
+    /// another of them, [`Error::KeyFileBusy`], [`Error::KeyFileCorrupt`] where the KMS cannot read what it was given or gave,
+    /// [`Error::InvalidRequest`] where it cannot take the source or the target; and as
+    /// [`Connection::open_table`](crate::Connection::open_table). The table is as before then.
     pub fn rewrap(&self, table: &str, rewrap: &Rewrap) -> Result<Rewrapping> {
         check_name(table)?;
         self.inner.noted("rewrap", table, || self.rewrap_now(table, rewrap))
@@ -76,7 +77,11 @@ impl Service {
         let rewrapped = inner.change_wrappings(table, Kept::Former, |_, wrappings| {
             let place = place(wrappings, source.as_deref())?;
             let Wrapping { kms_key: from, wrapped, .. } = &wrappings[place];
-            let (to, wrapped) = re_encrypt(from, &wrapped.0, &rewrap.to)?;
+            let (to, wrapped) = re_encrypt(from, &wrapped.0, &rewrap.to).map_err(|error| match error {
+                // It cannot read the wrapped key, or cannot take the target: where that key wraps it again it is the target.
+                Error::KeyFileCorrupt { .. } if re_encrypt(from, &wrapped.0, from).is_ok() => Error::InvalidRequest,
+                error => error,
+            })?;
             re_encrypt(&to, &wrapped, &to)?;
             if wrappings.iter().any(|other| other.kms_key == to && other.kms_key != *from) {
                 return Err(Error::AlreadyUnderKmsKey { key: to });
@@ -99,7 +104,8 @@ impl Service {
     /// What [`Service::rewrap`] would do to a table: asks the KMS for the two keys (DescribeKey), and changes nothing.
     ///
     /// # Errors
-    /// [`Error::NoSuchKmsKey`], [`Error::KeyNotFound`]; and as [`Service::describe_table`].
+    /// [`Error::NoSuchKmsKey`]; [`Error::KeyNotFound`], [`Error::InvalidRequest`] and others of the KMS; and as
+    /// [`Service::describe_table`].
     #[inline(never)]
     pub fn plan_rewrap(&self, table: &str, rewrap: &Rewrap) -> Result<Rewrapping> {
         check_name(table)?;

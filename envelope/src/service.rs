@@ -73,7 +73,8 @@ impl Service {
     /// itself when it has to.
     ///
     /// # Errors
-    /// [`Error::AccessDenied`], [`Error::KeyUnavailable`]; [`Error::KeyNotFound`] after
+    /// [`Error::InvalidRequest`] where it is to be created and [`ServiceBuilder::default_key`] is no alias to the KMS;
+    /// [`Error::AccessDenied`], [`Error::KeyUnavailable`], [`Error::Io`]; [`Error::KeyNotFound`] after
     /// [`ServiceBuilder::require_default_key`].
     pub fn default_key(&self) -> Result<String> {
         operation!("default_key");
@@ -84,8 +85,9 @@ impl Service {
     /// encrypted from then on; there is no table without. However the call ends, the table is there or is not.
     ///
     /// # Errors
-    /// [`Error::TableExists`], [`Error::InvalidName`], [`Error::Io`], [`Error::NoRandom`]; [`Error::AccessDenied`],
-    /// [`Error::KeyDisabled`], [`Error::KeyNotFound`], [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`].
+    /// [`Error::TableExists`], [`Error::InvalidName`], [`Error::Io`], [`Error::NoRandom`]; [`Error::InvalidRequest`] for a KMS
+    /// key that the KMS cannot take; [`Error::AccessDenied`], [`Error::KeyDisabled`], [`Error::KeyNotFound`],
+    /// [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`].
     pub fn create_table(&self, spec: &TableSpec) -> Result<TableDescription> {
         self.inner.changed("create_table", &spec.table, self.inner.create_table(spec))
     }
@@ -361,10 +363,13 @@ impl Inner {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An error of a KMS call that no permission stands behind.
+    /// An error of a KMS call that no permission stands behind, and that was given no wrapped key.
     pub(crate) fn kms_failure(&self, error: KmsError) -> Error {
-        let unavailable = || Error::KeyUnavailable { since: self.clock.date() };
-        Error::from_kms(error, || self.store.path("")).unwrap_or_else(unavailable)
+        match error {
+            // What it does not take is the request: of key files it has seen none.
+            KmsError::Invalid | KmsError::WrongContext => Error::InvalidRequest,
+            error => self.unavailable(Error::from_kms(error, Default::default)),
+        }
     }
 }
 

@@ -30,8 +30,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::KeyFileBusy`] where another process moves the table too, and is later; [`Error::NoRandom`],
-    /// [`Error::Indispensable`] if no KMS key is named; and as [`Connection::open_table`](crate::Connection::open_table). The
-    /// table is as before then.
+    /// [`Error::Indispensable`] if no KMS key is named, [`Error::InvalidRequest`] where the KMS cannot take one; and as
+    /// [`Connection::open_table`](crate::Connection::open_table). The table is as before then.
     pub fn switch_key(&self, table: &str, kms_keys: &[&str]) -> Result<TableDescription> {
         self.inner.noted("switch_key", table, || self.switch_now(table, kms_keys))
     }
@@ -60,7 +60,8 @@ impl Service {
     /// KMS calls: a Decrypt with a key that it has, GenerateDataKey and Decrypt with the new one.
     ///
     /// # Errors
-    /// [`Error::KeyFileBusy`], [`Error::NoRandom`]; and as [`Connection::open_table`](crate::Connection::open_table).
+    /// [`Error::KeyFileBusy`], [`Error::NoRandom`], [`Error::InvalidRequest`] where the KMS cannot take the new key; and as
+    /// [`Connection::open_table`](crate::Connection::open_table).
     pub fn add_kms_key(&self, table: &str, kms_key: &str) -> Result<TableDescription> {
         check_name(table)?;
         self.inner.noted("add_kms_key", table, || self.add_now(table, kms_key))

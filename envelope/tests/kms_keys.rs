@@ -7,11 +7,14 @@ mod common;
 use std::fs;
 use std::sync::Arc;
 
-use common::{World, flights, world, world_with_flights};
+use common::{Failing, Fault, World, flights, world, world_with_flights};
 use tablecrypt::clock::VirtualClock;
-use tablecrypt::kms::{FaultKms, KmsError, LocalKms, Operation, Routes};
+use tablecrypt::core::Key;
+use tablecrypt::kms::{
+    EncryptionContext, FaultKms, GeneratedKey, KeyMetadata, Kms, KmsError, LocalKms, Operation, Routes,
+};
 use tablecrypt::store::FolderStore;
-use tablecrypt::{DEFAULT_KEY_ALIAS, Error, KeyStatus, Rewrap, Service, Structure};
+use tablecrypt::{DEFAULT_KEY_ALIAS, Error, KeyBox, KeyStatus, Rewrap, Service, Structure, TableSpec};
 
 fn base(service: &Service) -> Structure {
     service.open_table("flights").unwrap().base()
@@ -73,7 +76,7 @@ fn a_dry_run_says_what_a_rewrap_would_do_and_does_nothing() {
     let world = world();
     let [old, other, new] = ["old", "other", "new"].map(|name| world.local.create_key(name).unwrap().arn);
     for (table, key) in [("a", &old), ("b", &other), ("c", &old)] {
-        world.service.create_table(&tablecrypt::TableSpec::new(table).kms_key(key)).unwrap();
+        world.service.create_table(&TableSpec::new(table).kms_key(key)).unwrap();
     }
     let file = |table: &str| fs::read(world.key_file(table)).unwrap();
     let before = ["a", "b", "c"].map(file);
@@ -327,6 +330,15 @@ fn a_definite_no_of_the_first_key_is_not_worked_around_and_taking_that_key_away_
     assert!(matches!(last, Err(Error::Indispensable { .. })));
 }
 
+/// A key file with one character changed of what it says of the wrapping at this place.
+fn damaged(file: &str, at: usize, name: &str) -> String {
+    let json: serde_json::Value = serde_json::from_str(file).unwrap();
+    let text = json["root_key"][at][name].as_str().unwrap();
+    let end = text.len() - 12;
+    let other = if &text[end..=end] == "A" { "B" } else { "A" };
+    file.replace(text, &[&text[..end], other, &text[end + 1..]].concat())
+}
+
 #[test]
 fn a_damaged_wrapping_is_passed_over_while_another_one_opens() {
     let regions = Regions::new();
@@ -334,19 +346,11 @@ fn a_damaged_wrapping_is_passed_over_while_another_one_opens() {
     let record = regions.open().unwrap().seal(b"key", b"text").unwrap();
     let path = regions.world.key_file("flights");
     let whole = fs::read_to_string(&path).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&whole).unwrap();
-    let text = |at: usize, name: &str| json["root_key"][at][name].as_str().unwrap().to_owned();
-    let damaged = |text: &str| {
-        let end = text.len() - 12;
-        let other = if &text[end..=end] == "A" { "B" } else { "A" };
-        [&text[..end], other, &text[end + 1..]].concat()
-    };
-    let damage = |file: &str, text: &str| file.replace(text, &damaged(text));
-    let first = damage(&whole, &text(0, "wrapped"));
+    let first = damaged(&whole, 0, "wrapped");
     fs::write(&path, &first).unwrap();
     assert_eq!(regions.open().unwrap().open(b"key", &record).unwrap(), b"text");
     for name in ["wrapped", "sealed"] {
-        fs::write(&path, damage(&first, &text(1, name))).unwrap();
+        fs::write(&path, damaged(&first, 1, name)).unwrap();
         assert!(matches!(regions.open(), Err(Error::KeyFileCorrupt { .. })), "the control: both");
     }
     // The two sealed root keys of two tables do not stand for each other.
@@ -393,6 +397,99 @@ fn kms_keys_are_added_and_taken_away_and_a_switch_takes_them_all_along() {
     assert_eq!(regions.open().unwrap().open(b"key", &record).unwrap(), b"text");
     let file = fs::read_to_string(regions.world.key_file("flights")).unwrap();
     assert!(!file.contains(&regions.away_key) && !former_file(&regions.world).contains(&regions.away_key));
+}
+
+/// What a KMS says where it was given no wrapped key: that it does not take the request. The key file is not damaged then.
+#[test]
+fn a_kms_key_that_the_kms_does_not_take_is_an_invalid_request_and_no_damaged_key_file() {
+    type Call = fn(&Service, &str) -> Result<(), Error>;
+    // Each call, and the first of its KMS calls that gives no wrapped key.
+    let calls: &[(&str, usize, Call)] = &[
+        ("default_key", 0, |service, _| service.default_key().map(drop)),
+        ("create_table", 0, |service, key| service.create_table(&TableSpec::new("planes").kms_key(key)).map(drop)),
+        ("create_table, second key", 1, |service, key| {
+            let spec = TableSpec::new("planes").kms_key(DEFAULT_KEY_ALIAS).also_under(key);
+            service.create_table(&spec).map(drop)
+        }),
+        ("switch_key", 1, |service, key| service.switch_key("flights", &[key]).map(drop)),
+        ("add_kms_key", 1, |service, key| service.add_kms_key("flights", key).map(drop)),
+        ("rewrap, source", 0, |service, key| service.rewrap("flights", &Rewrap::to(key).from(key)).map(drop)),
+        ("plan_rewrap", 0, |service, key| service.plan_rewrap("flights", &Rewrap::to(key)).map(drop)),
+    ];
+    let world = world_with_flights();
+    let record = sealed(&world);
+    let key = world.local.create_key("new").unwrap().arn;
+    let kms = Arc::new(Failing::new(world.local.clone()));
+    let service = Service::builder(kms.clone(), world.store()).clock(world.clock.clone()).build();
+    for (name, call, make) in calls {
+        for error in [KmsError::Invalid, KmsError::WrongContext] {
+            kms.fail_after(*call, Some(Fault::Error(error)));
+            let error = make(&service, &key).expect_err(name);
+            assert!(matches!(error, Error::InvalidRequest), "{name}: {error}");
+        }
+        kms.fail_after(0, None);
+        opens(&world, &record);
+        // The control: it is the KMS that did not take it.
+        if !name.starts_with("rewrap") {
+            make(&service, &key).unwrap();
+        }
+        if *name == "create_table" {
+            service.delete_table("planes").unwrap();
+        }
+        if *name == "switch_key" {
+            service.switch_key("flights", &[DEFAULT_KEY_ALIAS]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn rewrapping_tells_a_target_that_the_kms_does_not_take_from_a_damaged_key_file() {
+    /// It takes each key but this one, which encrypts with another algorithm.
+    #[derive(Debug)]
+    struct Asymmetric(Arc<LocalKms>, String);
+
+    impl Kms for Asymmetric {
+        fn ensure_key(&self, alias: &str, description: &str) -> Result<KeyMetadata, KmsError> {
+            self.0.ensure_key(alias, description)
+        }
+        fn describe_key(&self, key: &str) -> Result<KeyMetadata, KmsError> {
+            self.0.describe_key(key)
+        }
+        fn generate_data_key(&self, key: &str, context: &EncryptionContext) -> Result<GeneratedKey, KmsError> {
+            self.0.generate_data_key(key, context)
+        }
+        fn decrypt(&self, key: &str, wrapped: &[u8], context: &EncryptionContext) -> Result<KeyBox<Key>, KmsError> {
+            self.0.decrypt(key, wrapped, context)
+        }
+        fn re_encrypt(
+            &self,
+            from: &str,
+            wrapped: &[u8],
+            context: &EncryptionContext,
+            to: &str,
+        ) -> Result<(String, Vec<u8>), KmsError> {
+            if to == self.1 { Err(KmsError::Invalid) } else { self.0.re_encrypt(from, wrapped, context, to) }
+        }
+    }
+
+    let world = world_with_flights();
+    let record = sealed(&world);
+    let [refused, new] = ["refused", "new"].map(|name| world.local.create_key(name).unwrap().arn);
+    let kms = Arc::new(Asymmetric(world.local.clone(), refused.clone()));
+    let service = Service::builder(kms, world.store()).clock(world.clock.clone()).build();
+    let path = world.key_file("flights");
+    let whole = fs::read_to_string(&path).unwrap();
+    let rewrap = |to: &str| service.rewrap("flights", &Rewrap::to(to));
+    assert!(matches!(rewrap(&refused), Err(Error::InvalidRequest)));
+    assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+    opens(&world, &record);
+    fs::write(&path, damaged(&whole, 0, "wrapped")).unwrap();
+    for to in [&refused, &new] {
+        assert!(matches!(rewrap(to), Err(Error::KeyFileCorrupt { .. })));
+    }
+    fs::write(&path, &whole).unwrap();
+    rewrap(&new).unwrap();
+    opens(&world, &record);
 }
 
 #[test]

@@ -39,7 +39,10 @@ fn faults() -> Vec<(&'static str, Fault, Promised)> {
             matches!(error, Error::KeyPendingDeletion)
         }),
         ("gone", Fault::Error(KmsError::NotFound), |error| matches!(error, Error::KeyNotFound)),
-        ("wrong context", Fault::Error(KmsError::WrongContext), |error| matches!(error, Error::WrongContext)),
+        // Of a call that was given no wrapped key it is the request that the KMS does not take.
+        ("wrong context", Fault::Error(KmsError::WrongContext), |error| {
+            matches!(error, Error::WrongContext | Error::InvalidRequest)
+        }),
         ("garbage", Fault::Garbage, |error| matches!(error, Error::KeyFileCorrupt { .. })),
     ]
 }

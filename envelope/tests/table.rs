@@ -99,6 +99,26 @@ fn service_that_requires_its_default_key_creates_none_and_uses_the_one_that_some
 }
 
 #[test]
+fn default_key_that_is_no_alias_to_the_kms_is_an_invalid_request_and_no_damaged_key_file() {
+    for alias in ["flights", "alias/", "alias/aws/flights", "alias/fl\u{fc}ge", ""] {
+        let world = world();
+        let service = world.service_with(|builder| builder.default_key(alias));
+        for error in [service.default_key().unwrap_err(), service.create_table(&flights()).unwrap_err()] {
+            assert!(matches!(error, Error::InvalidRequest), "{alias:?}: {error}");
+            let said = error.to_string();
+            assert!(said.contains("default key") && said.contains("alias") && !said.contains("restore"), "{said}");
+        }
+        assert!(world.local.list_keys().unwrap().is_empty() && service.tables().unwrap().is_empty(), "{alias:?}");
+    }
+    // Where no key is made, it may be named in another way.
+    let world = world();
+    let made = world.local.create_key("by hand").unwrap();
+    let service = world.service_with(|builder| builder.default_key(&made.arn).require_default_key());
+    assert_eq!(service.default_key().unwrap(), made.arn);
+    assert_eq!(service.create_table(&flights()).unwrap().kms_key, made.arn);
+}
+
+#[test]
 fn a_record_moved_to_another_structure_does_not_open() {
     let world = world_with_flights();
     let table = world.service.open_table("flights").unwrap();

@@ -56,8 +56,8 @@ pub unsafe extern "C" fn tablecrypt_connection_close(connection: *const Connecti
     })
 }
 
-/// Locks all tables that the connection opened by hand, and opens none: their permissions' keys are wiped now, and every operation answers LOCKED until
-/// tablecrypt_connection_unlock. What runs at this moment still ends well.
+/// Locks all tables that the connection opened by hand, and opens none: their permissions' keys are wiped now, and every
+/// operation answers LOCKED until tablecrypt_connection_unlock. What runs at this moment still ends well.
 ///
 /// Errors: NULL_ARGUMENT.
 ///

@@ -142,9 +142,10 @@ pub type StatusNumber = i32;
 /// A function of a KMS of the caller's: does what is asked, or says why not.
 ///
 /// It answers OK, or ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KMS_REQUEST_INVALID (the wrapped
-/// key is none of this KMS key's) or WRONG_CONTEXT: a definite no, for which keys are wiped at once. KEY_UNAVAILABLE and
-/// every other number is a failure that may pass (unreachable, throttled, a fault): it is tried again until the deadline.
-/// A timeout is the function's own to keep, some seconds at most: a refresh waits for it.
+/// key is none of this KMS key's, or this is no name of a KMS key) or WRONG_CONTEXT: a definite no, for which keys are
+/// wiped at once. KEY_UNAVAILABLE and every other number is a failure that may pass (unreachable, throttled, a fault): it
+/// is tried again until the deadline. A timeout is the function's own to keep, some seconds at most: a refresh waits for
+/// it.
 ///
 /// It may be called from any thread, also from the library's own and several at once, and no lock of the library is held.
 /// In a child of fork() it is called with the same `caller`: it is for the caller to see that the process is another one

@@ -91,7 +91,8 @@ pub unsafe extern "C" fn tablecrypt_service_open(
 /// created if it is missing. However the call ends, the table is there or is not.
 ///
 /// Errors: NULL_ARGUMENT, LENGTH, INVALID_UTF8, INVALID_NAME, TABLE_EXISTS, IO, NO_RANDOM; ACCESS_DENIED,
-/// KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KEY_UNAVAILABLE.
+/// KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION, KEY_UNAVAILABLE; KMS_REQUEST_INVALID where the KMS cannot take its
+/// KMS key, or is to create the service default key and was given no alias for it.
 ///
 /// # Safety
 /// The header's promise.
@@ -155,8 +156,10 @@ pub unsafe extern "C" fn tablecrypt_service_create_table_under(
 /// Writes the ARN of the service default key, with its NUL, and says in `length`, which may be NULL, how long it is without
 /// that. The key is created if it is missing. tablecrypt_service_create_table does this by itself when it has to.
 ///
-/// Errors: NULL_ARGUMENT, LENGTH, OVERLAP; OUTPUT_TOO_SHORT, and nothing was written but `length`; ACCESS_DENIED,
-/// KEY_UNAVAILABLE; KEY_NOT_FOUND after tablecrypt_settings_require_default_key.
+/// Errors: NULL_ARGUMENT, LENGTH, OVERLAP; OUTPUT_TOO_SHORT, and nothing was written but `length`; ACCESS_DENIED, IO,
+/// KEY_UNAVAILABLE; KMS_REQUEST_INVALID where it is to be created, and what tablecrypt_settings_default_key named is no
+/// alias to the KMS; KEY_NOT_FOUND after tablecrypt_settings_require_default_key. From a KMS of the caller's also
+/// KEY_DISABLED and KEY_PENDING_DELETION.
 ///
 /// # Safety
 /// The header's promise.
@@ -219,9 +222,9 @@ pub unsafe extern "C" fn tablecrypt_service_connect_as(
     })
 }
 
-/// Locks all tables of all connections of the service by hand: all their keys are wiped now, and every operation answers LOCKED until
-/// tablecrypt_service_unlock. What runs at this moment still ends well. No key
-/// of theirs is left in this process then. Tables can be created and described.
+/// Locks all tables of all connections of the service by hand: all their keys are wiped now, and every operation answers
+/// LOCKED until tablecrypt_service_unlock. What runs at this moment still ends well. No key of theirs is left in this
+/// process then. Tables can be created and described.
 ///
 /// Errors: NULL_ARGUMENT.
 ///

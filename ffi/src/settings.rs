@@ -174,7 +174,8 @@ pub unsafe extern "C" fn tablecrypt_settings_subscriber(settings: *mut Settings,
     unsafe { naming(settings, subscriber, |values| &mut values.subscriber) }
 }
 
-/// The alias of the service default key. "alias/tablecrypt/default" unless set.
+/// The alias of the service default key. "alias/tablecrypt/default" unless set. The KMS says what is an alias, when the key is
+/// to be created: KMS_REQUEST_INVALID then.
 ///
 /// Errors: NULL_ARGUMENT, INVALID_UTF8.
 ///

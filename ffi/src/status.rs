@@ -83,7 +83,8 @@ pub enum Status {
     KeyPendingDeletion = 64,
     /// The KMS fails, and the last permission has run out; try again when it is back.
     KeyUnavailable = 65,
-    /// The KMS cannot read what it was given; the caller repairs the request, or what was stored.
+    /// The KMS cannot take what it was given, such as the name of a KMS key; the caller names one that encrypts, by its id, ARN or
+    /// alias, and the service default key by an alias.
     KmsRequestInvalid = 66,
     /// The key file is another table's or subscriber's: its encryption context differs.
     WrongContext = 67,
@@ -231,6 +232,7 @@ fn of_table(error: &envelope::Error) -> Status {
         Error::GenerationInUse { .. } => Status::GenerationInUse,
         Error::Indispensable { .. } => Status::Indispensable,
         Error::InvalidName { .. } => Status::InvalidName,
+        Error::InvalidRequest => Status::KmsRequestInvalid,
         Error::InvalidSetting { .. } => Status::InvalidSetting,
         Error::Io { .. } => Status::Io,
         Error::KeyDisabled => Status::KeyDisabled,
@@ -345,7 +347,9 @@ impl Status {
             Self::KeyNotFound => c"the KMS has no such key; it was never made there, or it is destroyed",
             Self::KeyPendingDeletion => c"the KMS key is pending deletion; its administrator can still cancel that",
             Self::KeyUnavailable => c"the KMS fails and the last permission has run out; try again when it is back",
-            Self::KmsRequestInvalid => c"the KMS cannot read what it was given; the caller repairs that",
+            Self::KmsRequestInvalid => {
+                c"the KMS does not take this request; name a KMS key that encrypts, the default key by an alias"
+            }
             Self::WrongContext => c"the key file is another table's or subscriber's; the caller finds its own",
             Self::KeyFileBusy => c"others changed the key file again and again, and nothing was done; try again",
             Self::Io => c"a file cannot be read or written; whoever owns the machine repairs that",

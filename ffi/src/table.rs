@@ -76,8 +76,8 @@ pub unsafe extern "C" fn tablecrypt_table_structure(
 }
 
 /// Locks the table by hand: its permission's keys are wiped now, and every operation answers LOCKED until
-/// tablecrypt_table_unlock. What runs at this moment still ends well. Where a
-/// tablecrypt_settings_scope is shared it locks the table for all connections that share it; others go on.
+/// tablecrypt_table_unlock. What runs at this moment still ends well. Where a tablecrypt_settings_scope is shared it locks
+/// the table for all connections that share it; others go on.
 ///
 /// Errors: NULL_ARGUMENT.
 ///

@@ -89,6 +89,7 @@ fn exception_of(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         }
         Error::Indispensable { part } => with(py, "Indispensable", &message, "part", part),
         Error::InvalidName { name } => with(py, "InvalidName", &message, "name", name),
+        Error::InvalidRequest => plain("InvalidRequest"),
         Error::InvalidSetting { setting, range } => {
             let exception = with(py, "InvalidSetting", &message, "setting", setting)?;
             exception.value(py).setattr("range", range)?;

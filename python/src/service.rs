@@ -110,8 +110,8 @@ impl Service {
     /// `kms_key` (id, ARN or alias) names another; with `other_kms_keys` the table is under those too, and any of them opens it.
     /// However the call ends, the table is there or is not.
     ///
-    /// Raises TableExists, InvalidName, Io, NoRandom; AccessDenied, KeyDisabled, KeyNotFound, KeyPendingDeletion,
-    /// KeyUnavailable.
+    /// Raises TableExists, InvalidName, Io, NoRandom; InvalidRequest for a KMS key that the KMS does not take; AccessDenied,
+    /// KeyDisabled, KeyNotFound, KeyPendingDeletion, KeyUnavailable.
     #[pyo3(signature = (name, *, local_indexes = Vec::new(), global_indexes = Vec::new(), kms_key = None,
         other_kms_keys = Vec::new()))]
     #[pyo3(text_signature = "($self, name, *, local_indexes=(), global_indexes=(), kms_key=None, other_kms_keys=())")]
@@ -149,7 +149,8 @@ impl Service {
 
     /// The ARN of the service default key, which is created if it is missing.
     ///
-    /// Raises AccessDenied, Io, KeyUnavailable; KeyNotFound with require_default_key.
+    /// Raises AccessDenied, Io, KeyUnavailable; InvalidRequest where it is to be made and its name is no alias to the KMS;
+    /// KeyNotFound with require_default_key.
     fn default_key(&self, py: Python<'_>) -> PyResult<String> {
         self.waiting.run(py, || self.service.default_key())
     }
@@ -239,7 +240,8 @@ impl Service {
     /// if the table is under several. The root key comes to nobody and no data is touched. A dry run asks the KMS for the two keys
     /// and changes nothing.
     ///
-    /// Raises NoSuchKmsKey, AlreadyUnderKmsKey, KeyFileBusy; and as Connection.open_table. The table is as before then.
+    /// Raises NoSuchKmsKey, AlreadyUnderKmsKey, KeyFileBusy, InvalidRequest for a KMS key that the KMS does not take; and as
+    /// Connection.open_table. The table is as before then.
     #[pyo3(signature = (table, to, *, from_ = None, dry_run = false))]
     fn rewrap(
         &self,
@@ -289,15 +291,16 @@ impl Service {
     /// Moves a table to these KMS keys (ids, ARNs or aliases; the first is asked first) under a new root key. The data keys stay and
     /// are wrapped anew; no data is touched; who has the table open goes on.
     ///
-    /// Raises KeyFileBusy, NoRandom, Indispensable for no key; and as Connection.open_table. The table is as before then.
+    /// Raises KeyFileBusy, NoRandom, Indispensable for no key, InvalidRequest for one that the KMS does not take; and as
+    /// Connection.open_table. The table is as before then.
     #[pyo3(signature = (table, *kms_keys))]
     fn switch_key(&self, py: Python<'_>, table: &str, kms_keys: Vec<String>) -> PyResult<TableDescription> {
         let kms_keys: Vec<_> = kms_keys.iter().map(String::as_str).collect();
         Ok(self.waiting.of(table).run(py, || self.service.switch_key(table, &kms_keys))?.into())
     }
 
-    /// Puts a table under one more KMS key, such as one of another region: any of them opens it. Raises KeyFileBusy, NoRandom; and
-    /// as Connection.open_table.
+    /// Puts a table under one more KMS key, such as one of another region: any of them opens it. Raises KeyFileBusy, NoRandom,
+    /// InvalidRequest for one that the KMS does not take; and as Connection.open_table.
     fn add_kms_key(&self, py: Python<'_>, table: &str, kms_key: &str) -> PyResult<TableDescription> {
         Ok(self.waiting.of(table).run(py, || self.service.add_kms_key(table, kms_key))?.into())
     }

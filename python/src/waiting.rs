@@ -42,6 +42,7 @@ impl Waiting {
         let of_kms = matches!(
             error,
             Error::AccessDenied
+                | Error::InvalidRequest
                 | Error::KeyDisabled
                 | Error::KeyFileCorrupt { .. }
                 | Error::KeyNotFound

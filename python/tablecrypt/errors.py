@@ -91,7 +91,8 @@ class InvalidName(TablecryptError, ValueError):
 
 
 class InvalidRequest(TablecryptError, ValueError):
-    """The KMS cannot do this with this key in its state, or with this argument."""
+    """The KMS does not take this request: it cannot do this with this key in its state, or this is no name of a KMS key that encrypts;
+    name another. The service default key is named by an alias."""
 
 
 class InvalidSetting(TablecryptError, ValueError):

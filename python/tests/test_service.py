@@ -102,6 +102,14 @@ def test_an_empty_folder_name_is_refused(local):
         tablecrypt.Service(local, "")
 
 
+def test_a_default_key_that_is_no_alias_is_an_invalid_request_and_no_damaged_key_file(local, make):
+    service = make(default_key="flights")
+    for call in [service.default_key, lambda: service.create_table("flights")]:
+        with pytest.raises(tablecrypt.InvalidRequest, match="default key by an alias"):
+            call()
+    assert local.list_keys() == []
+
+
 def test_a_default_key_that_must_be_there_is_not_made(local, make):
     service = make(require_default_key=True)
     for call in [service.default_key, lambda: service.create_table("flights")]:

@@ -242,6 +242,27 @@ static void test_settings(const char *folder) {
     tablecrypt_settings_free(settings);
 }
 
+/* What the KMS does not take is the request: no key file is damaged, and the sentence does not say so. */
+static void test_default_key_that_is_no_alias(const char *folder) {
+    tablecrypt_kms *kms;
+    tablecrypt_settings *settings;
+    tablecrypt_service *service;
+    char path[512], arn[2049], said[300];
+
+    snprintf(path, sizeof path, "%s/no-alias", folder);
+    CHECK_STATUS(TABLECRYPT_OK, tablecrypt_kms_open_local(path, &kms));
+    CHECK_STATUS(TABLECRYPT_OK, tablecrypt_settings_new(&settings));
+    CHECK_STATUS(TABLECRYPT_OK, tablecrypt_settings_default_key(settings, "flights"));
+    snprintf(path, sizeof path, "%s/no-alias-tables", folder);
+    CHECK_STATUS(TABLECRYPT_OK, tablecrypt_service_open(kms, path, settings, &service));
+    CHECK_STATUS(TABLECRYPT_KMS_REQUEST_INVALID, tablecrypt_service_default_key(service, arn, sizeof arn, NULL));
+    CHECK(tablecrypt_last_error(said, sizeof said) == strlen(said) && strstr(said, "the default key by an alias") != NULL);
+    CHECK_STATUS(TABLECRYPT_KMS_REQUEST_INVALID, tablecrypt_service_create_table(service, "t", NULL, 0, NULL, 0, NULL));
+    tablecrypt_service_free(service);
+    tablecrypt_settings_free(settings);
+    tablecrypt_kms_free(kms);
+}
+
 void test_administration(const char *folder) {
     static const char *const locals[] = {"a"};
     tablecrypt_service *service;
@@ -255,6 +276,7 @@ void test_administration(const char *folder) {
 
     test_ciphers();
     test_settings(folder);
+    test_default_key_that_is_no_alias(folder);
     snprintf(path, sizeof path, "%s/administered", folder);
     CHECK_STATUS(TABLECRYPT_OK, tablecrypt_service_open_local(path, &service));
     CHECK_STATUS(TABLECRYPT_OUTPUT_TOO_SHORT, tablecrypt_service_default_key(service, NULL, 0, &length));

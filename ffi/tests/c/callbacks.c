@@ -225,13 +225,14 @@ static tablecrypt_structure *base_of(const tablecrypt_connection *connection, co
 }
 
 static void test_statuses(own_kms *kms, const tablecrypt_service *service) {
-    static const int definite[][2] = {
-        {TABLECRYPT_ACCESS_DENIED, TABLECRYPT_ACCESS_DENIED},
-        {TABLECRYPT_KEY_DISABLED, TABLECRYPT_KEY_DISABLED},
-        {TABLECRYPT_KEY_NOT_FOUND, TABLECRYPT_KEY_NOT_FOUND},
-        {TABLECRYPT_KEY_PENDING_DELETION, TABLECRYPT_KEY_PENDING_DELETION},
-        {TABLECRYPT_KMS_REQUEST_INVALID, TABLECRYPT_KEY_FILE_CORRUPT},
-        {TABLECRYPT_WRONG_CONTEXT, TABLECRYPT_WRONG_CONTEXT},
+    /* Of a key file, and of a table that has none yet. */
+    static const int definite[][3] = {
+        {TABLECRYPT_ACCESS_DENIED, TABLECRYPT_ACCESS_DENIED, TABLECRYPT_ACCESS_DENIED},
+        {TABLECRYPT_KEY_DISABLED, TABLECRYPT_KEY_DISABLED, TABLECRYPT_KEY_DISABLED},
+        {TABLECRYPT_KEY_NOT_FOUND, TABLECRYPT_KEY_NOT_FOUND, TABLECRYPT_KEY_NOT_FOUND},
+        {TABLECRYPT_KEY_PENDING_DELETION, TABLECRYPT_KEY_PENDING_DELETION, TABLECRYPT_KEY_PENDING_DELETION},
+        {TABLECRYPT_KMS_REQUEST_INVALID, TABLECRYPT_KEY_FILE_CORRUPT, TABLECRYPT_KMS_REQUEST_INVALID},
+        {TABLECRYPT_WRONG_CONTEXT, TABLECRYPT_WRONG_CONTEXT, TABLECRYPT_KMS_REQUEST_INVALID},
     };
     static const int failures[] = {TABLECRYPT_KEY_UNAVAILABLE, TABLECRYPT_IO, TABLECRYPT_PANIC, 1, -1, 999, INT32_MIN};
     static const answering bad_keys[] = {NO_LENGTH, SHORT_KEY, ZERO_KEY, BAD_STATE};
@@ -241,6 +242,7 @@ static void test_statuses(own_kms *kms, const tablecrypt_service *service) {
     for (i = 0; i < sizeof definite / sizeof definite[0]; ++i) {
         kms->status = definite[i][0];
         CHECK_STATUS(definite[i][1], open_table(service, "flights"));
+        CHECK_STATUS(definite[i][2], create(service, "planes"));
     }
     for (i = 0; i < sizeof failures / sizeof failures[0]; ++i) {
         kms->status = failures[i];
