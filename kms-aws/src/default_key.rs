@@ -39,6 +39,10 @@ impl Session {
         if !matches!(found.result, Err(KmsError::NotFound)) {
             return found;
         }
+        // A key that could not get this name would be made for nothing.
+        if !alias.starts_with("alias/") {
+            return Answer::of(Err(KmsError::Invalid));
+        }
         let creation = {
             let mut creations = self.creations.lock().unwrap_or_else(PoisonError::into_inner);
             let begin = || Arc::clone(&self).begin(alias.clone(), description);

@@ -58,6 +58,9 @@ class Boto3Kms:
             return self.describe_key(alias)
         except errors.KeyNotFound:
             pass
+        if not alias.startswith("alias/"):
+            # A key that could not get this name would be made for nothing.
+            raise errors.InvalidRequest("a default key that is to be created is named by an alias: alias/ and a name")
         # Threads of one process share one creation.
         with process.creating:
             pause = 0.1

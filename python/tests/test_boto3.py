@@ -287,9 +287,16 @@ def test_a_definite_no_has_its_class_and_kms_own_words_as_the_cause(client, tmp_
         service.create_table("flights", kms_key="alias/nobody")
     assert isinstance(refusal.value.__cause__, botocore.exceptions.ClientError)
     assert refusal.value.__cause__.response["Error"]["Code"] == "NotFoundException"
-    # A context that is too long: KMS itself, or botocore, refuses it before anything is made.
-    with pytest.raises(tablecrypt.TablecryptError):
-        tablecrypt.Service(client, tmp_path, default_key="not an alias").default_key()
+
+
+@pytest.mark.parametrize("name", ["not an alias", "flights"])
+def test_a_default_key_that_is_no_alias_is_refused_before_a_key_is_made(client, calls, tmp_path, name):
+    service = tablecrypt.Service(client, tmp_path, default_key=name)
+    for call in [service.default_key, lambda: service.create_table("flights")]:
+        with pytest.raises(tablecrypt.InvalidRequest, match="default key by an alias") as refusal:
+            call()
+        assert refusal.value.__cause__ is not None
+    assert "CreateKey" not in {name for name, _ in calls}
 
 
 def test_the_id_of_a_request_is_in_the_audit_log(client, calls, tmp_path):

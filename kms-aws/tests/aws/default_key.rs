@@ -155,6 +155,15 @@ fn key_whose_alias_is_denied_is_scheduled_for_deletion() {
 }
 
 #[test]
+fn name_that_is_no_alias_makes_no_key() {
+    let ours = Ours::new();
+    for name in ["flights", "", "arn:aws:kms:eu-west-1:111122223333:alias/flights"] {
+        assert!(matches!(ours.kms.ensure_key(name, ""), Err(KmsError::Invalid)), "{name}");
+    }
+    assert_eq!((ours.requests("CreateKey"), ours.local.list_keys().unwrap().len()), (0, 0));
+}
+
+#[test]
 fn throttled_creation_waits_and_ends_well() {
     let ours = Ours::new();
     ours.fault("throttle operation=CreateKey times=3");
