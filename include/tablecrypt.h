@@ -262,8 +262,8 @@ typedef struct tablecrypt_settings tablecrypt_settings;
  * authenticated and not stored, and the record opens with the same context only. Records of another structure or table
  * do not open here. Nonces are the library's business.
  *
- * Where the keys are locked, any call waits for the KMS and may then answer ACCESS_DENIED, CLOSED, KEY_DISABLED,
- * KEY_NOT_FOUND, KEY_PENDING_DELETION or KEY_UNAVAILABLE.
+ * Where the keys are locked, any call waits for the KMS, and may then answer as tablecrypt_connection_open_table but for
+ * INVALID_UTF8 and INVALID_NAME. A call may also answer NO_SUCH_STRUCTURE, for an index that was dropped.
  */
 typedef struct tablecrypt_structure tablecrypt_structure;
 
@@ -566,7 +566,8 @@ tablecrypt_status tablecrypt_kms_open_aws(const char *region,
  * Makes a KMS of functions of the caller's, each called with `caller`, which the library does not look at. The functions
  * are copied. Where this fails, release is not called.
  *
- * Errors: NULL_ARGUMENT, also for decrypt; LENGTH for a size that is no tablecrypt_kms_callbacks's.
+ * Errors: NULL_ARGUMENT, also for decrypt; LENGTH for a size that is no tablecrypt_kms_callbacks's; NOT_BUILT_IN for a
+ * member that this version does not know, and that is not 0.
  */
 tablecrypt_status tablecrypt_kms_from_callbacks(const tablecrypt_kms_callbacks *callbacks,
                                                 void *caller,
@@ -810,7 +811,7 @@ void tablecrypt_service_free(tablecrypt_service *service);
  * Opens a table. The first time that costs one KMS call, for which it waits. Where the KMS refused, this connection
  * pauses before it asks again, a second at first, and answers meanwhile what it was told.
  *
- * Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, CLOSED; NO_SUCH_TABLE, KEY_FILE_CORRUPT, UNKNOWN_VERSION,
+ * Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, CLOSED, LOCKED; NO_SUCH_TABLE, KEY_FILE_CORRUPT, UNKNOWN_VERSION,
  * WRONG_CONTEXT, IO for its key file; ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION,
  * KEY_UNAVAILABLE for its KMS key.
  */
@@ -929,7 +930,7 @@ tablecrypt_status tablecrypt_structure_seal(const tablecrypt_structure *structur
  * how many they are: that may be NULL. The output must not share a byte with the record or the context;
  * tablecrypt_structure_open_in_place is for that.
  *
- * Errors: UNAUTHENTIC, and the output was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TRUNCATED, UNKNOWN_KEY,
+ * Errors: UNAUTHENTIC, and the output was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, TRUNCATED, UNKNOWN_KEY,
  * UNKNOWN_VERSION, and nothing was written. OUTPUT_TOO_SHORT, and `text_length` says how many bytes it takes.
  */
 tablecrypt_status tablecrypt_structure_open(const tablecrypt_structure *structure,
@@ -958,8 +959,8 @@ tablecrypt_status tablecrypt_structure_seal_in_place(const tablecrypt_structure 
  * Opens in place: the text then stands in `record` from byte TABLECRYPT_TEXT_AT to 16 before its end. The context must
  * not share a byte with it.
  *
- * Errors: UNAUTHENTIC, and the place of the text was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TRUNCATED, UNKNOWN_KEY,
- * UNKNOWN_VERSION, and nothing was written.
+ * Errors: UNAUTHENTIC, and the place of the text was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, TRUNCATED,
+ * UNKNOWN_KEY, UNKNOWN_VERSION, and nothing was written.
  */
 tablecrypt_status tablecrypt_structure_open_in_place(const tablecrypt_structure *structure,
                                                      const uint8_t *context,
@@ -986,7 +987,7 @@ tablecrypt_status tablecrypt_structure_seal_many(const tablecrypt_structure *str
  *
  * No output may share a byte with another one, or with the context or input of any item; no buffer with the items.
  *
- * Errors: each item's own is its status: UNAUTHENTIC, and its output was cleared; OUTPUT_TOO_SHORT, TRUNCATED,
+ * Errors: each item's own is its status: UNAUTHENTIC, and its output was cleared; OUTPUT_TOO_SHORT, TOO_LONG, TRUNCATED,
  * UNKNOWN_KEY, UNKNOWN_VERSION. NULL_ARGUMENT, LENGTH and OVERLAP, of any item, are the status of all of them, and
  * nothing was written but that.
  */
@@ -1124,7 +1125,7 @@ tablecrypt_status tablecrypt_service_add_structure(const tablecrypt_service *ser
  * Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open seals
  * and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
  *
- * Errors: NO_SUCH_STRUCTURE, INDISPENSABLE for "base"; and as tablecrypt_service_rotate.
+ * Errors: NO_SUCH_STRUCTURE, INDISPENSABLE for "base"; and as tablecrypt_service_rotate but for NO_RANDOM.
  */
 tablecrypt_status tablecrypt_service_drop_structure(const tablecrypt_service *service,
                                                     const char *table,
@@ -1144,7 +1145,7 @@ tablecrypt_status tablecrypt_service_delete_table(const tablecrypt_service *serv
  * next refresh on: by then all that have the table open know it. One KMS call. However it ends, the table opens.
  *
  * Errors: NULL_ARGUMENT, INVALID_UTF8, KEY_FILE_BUSY, NO_RANDOM, NO_SUCH_STRUCTURE; and as
- * tablecrypt_connection_open_table.
+ * tablecrypt_connection_open_table but for CLOSED and LOCKED.
  */
 tablecrypt_status tablecrypt_service_rotate(const tablecrypt_service *service,
                                             const char *table,
@@ -1155,7 +1156,7 @@ tablecrypt_status tablecrypt_service_rotate(const tablecrypt_service *service,
  * tablecrypt_generation_of_record says what that is. A copy of the key file that was made elsewhere still has the key.
  *
  * Errors: GENERATION_IN_USE for one that seals, is to seal, or may still seal in another process; UNKNOWN_KEY where
- * the table has no such generation; and as tablecrypt_service_rotate.
+ * the table has no such generation; and as tablecrypt_service_rotate but for NO_RANDOM and NO_SUCH_STRUCTURE.
  */
 tablecrypt_status tablecrypt_service_retire_generation(const tablecrypt_service *service,
                                                        const char *table,
@@ -1166,8 +1167,9 @@ tablecrypt_status tablecrypt_service_retire_generation(const tablecrypt_service 
  * is asked. `from` is the KMS key that it is under now; NULL is the one that is asked first. Who has the table open
  * does not notice. The root key stays the same one: tablecrypt_service_switch_key makes a new one.
  *
- * Errors: NO_SUCH_KMS_KEY where `from` is none of the table's, ALREADY_UNDER_KMS_KEY where `to` is another of them;
- * and as tablecrypt_service_rotate. The table is as before then. NOT_BUILT_IN in a library without the feature full.
+ * Errors: NO_SUCH_KMS_KEY where `from` is none of the table's, ALREADY_UNDER_KMS_KEY where `to` is another of them,
+ * KMS_REQUEST_INVALID where the KMS cannot take one of the two; and as tablecrypt_service_rotate but for NO_RANDOM and
+ * NO_SUCH_STRUCTURE. The table is as before then. NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_rewrap(const tablecrypt_service *service,
                                             const char *table,
@@ -1178,8 +1180,8 @@ tablecrypt_status tablecrypt_service_rewrap(const tablecrypt_service *service,
  * What stands in the way of tablecrypt_service_rewrap, as far as it can be seen: asks the KMS for the two keys
  * (describe_key), and changes nothing. OK where nothing does.
  *
- * Errors: KEY_DISABLED, KEY_PENDING_DELETION, KEY_NOT_FOUND of either key; and as tablecrypt_service_rewrap.
- * NOT_BUILT_IN in a library without the feature full.
+ * Errors: KEY_DISABLED, KEY_PENDING_DELETION, KEY_NOT_FOUND of either key; and as tablecrypt_service_rewrap but for
+ * KEY_FILE_BUSY and WRONG_CONTEXT. NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_plan_rewrap(const tablecrypt_service *service,
                                                  const char *table,
@@ -1192,8 +1194,9 @@ tablecrypt_status tablecrypt_service_plan_rewrap(const tablecrypt_service *servi
  * needed until this has ended; then no file of the store opens with them. Who had their use and a copy of the key file
  * can have the data keys for ever: against that, rotate, and seal the records anew.
  *
- * Errors: LENGTH, INDISPENSABLE where there is no key; and as tablecrypt_service_rotate. The table is as before then.
- * NOT_BUILT_IN in a library without the feature full.
+ * Errors: LENGTH, INDISPENSABLE where there is no key, KMS_REQUEST_INVALID where the KMS cannot take one; and as
+ * tablecrypt_service_rotate but for NO_SUCH_STRUCTURE. The table is as before then. NOT_BUILT_IN in a library without
+ * the feature full.
  */
 tablecrypt_status tablecrypt_service_switch_key(const tablecrypt_service *service,
                                                 const char *table,
@@ -1204,7 +1207,8 @@ tablecrypt_status tablecrypt_service_switch_key(const tablecrypt_service *servic
  * Puts a table under one more KMS key, such as one of another region, which is asked after those that it has: any of
  * them opens it. If it is under that key already, nothing changes.
  *
- * Errors: as tablecrypt_service_rotate. NOT_BUILT_IN in a library without the feature full.
+ * Errors: KMS_REQUEST_INVALID where the KMS cannot take that key; and as tablecrypt_service_rotate but for
+ * NO_SUCH_STRUCTURE. NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_add_kms_key(const tablecrypt_service *service,
                                                  const char *table,
@@ -1214,8 +1218,8 @@ tablecrypt_status tablecrypt_service_add_kms_key(const tablecrypt_service *servi
  * Takes a KMS key, its ARN as the description has it, from a table that has others. One of those opens the table
  * first, as a proof. Then no file of the store opens with the one that is gone.
  *
- * Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate. NOT_BUILT_IN in a library
- * without the feature full.
+ * Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate but for NO_RANDOM and
+ * NO_SUCH_STRUCTURE. NOT_BUILT_IN in a library without the feature full.
  */
 tablecrypt_status tablecrypt_service_remove_kms_key(const tablecrypt_service *service,
                                                     const char *table,

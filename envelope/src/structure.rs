@@ -16,9 +16,9 @@ use crate::{Error, Result};
 /// `context` is what the record belongs to: an item's primary key, a page's file and number. It is authenticated and not
 /// stored, and the record opens with the same context only. Records of another structure or table do not open here.
 ///
-/// Any call gives one of [`Error::AccessDenied`], [`Error::Closed`], [`Error::KeyDisabled`], [`Error::KeyNotFound`],
-/// [`Error::KeyPendingDeletion`], [`Error::KeyUnavailable`], [`Error::Locked`] if the keys are locked, and may have waited
-/// for the KMS then. Sealing and opening give further what their sections name.
+/// Any call gives what [`Connection::open_table`](crate::Connection::open_table) does if the keys are locked, and may have
+/// waited for the KMS then; and [`Error::NoSuchStructure`] of an index that was dropped. Sealing and opening give further what
+/// their sections name.
 #[derive(Clone)]
 pub struct Structure {
     access: Arc<Access>,
@@ -43,7 +43,8 @@ impl Structure {
     /// Opens a record.
     ///
     /// # Errors
-    /// [`Error::Truncated`], [`Error::Unauthentic`], [`Error::UnknownKey`], [`Error::UnknownVersion`].
+    /// [`Error::Truncated`], [`Error::Unauthentic`], [`Error::UnknownKey`], [`Error::UnknownVersion`]; [`Error::TooLong`] for
+    /// more than 64 GiB, which was never sealed.
     pub fn open(&self, context: &[u8], record: &[u8]) -> Result<Vec<u8>> {
         let mut text = vec![0; record.len().saturating_sub(OVERHEAD)];
         self.open_into(context, record, &mut text)?;

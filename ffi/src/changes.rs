@@ -32,7 +32,7 @@ pub unsafe extern "C" fn tablecrypt_service_add_structure(
 /// Drops an index and destroys its data keys: its records open nowhere any more. Another process that has it open seals
 /// and opens until its next refresh. A copy of the key file that was made elsewhere still has the keys.
 ///
-/// Errors: NO_SUCH_STRUCTURE, INDISPENSABLE for "base"; and as tablecrypt_service_rotate.
+/// Errors: NO_SUCH_STRUCTURE, INDISPENSABLE for "base"; and as tablecrypt_service_rotate but for NO_RANDOM.
 ///
 /// # Safety
 /// The header's promise.
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn tablecrypt_service_delete_table(service: *const Service
 /// next refresh on: by then all that have the table open know it. One KMS call. However it ends, the table opens.
 ///
 /// Errors: NULL_ARGUMENT, INVALID_UTF8, KEY_FILE_BUSY, NO_RANDOM, NO_SUCH_STRUCTURE; and as
-/// tablecrypt_connection_open_table.
+/// tablecrypt_connection_open_table but for CLOSED and LOCKED.
 ///
 /// # Safety
 /// The header's promise.
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn tablecrypt_service_rotate(
 /// tablecrypt_generation_of_record says what that is. A copy of the key file that was made elsewhere still has the key.
 ///
 /// Errors: GENERATION_IN_USE for one that seals, is to seal, or may still seal in another process; UNKNOWN_KEY where
-/// the table has no such generation; and as tablecrypt_service_rotate.
+/// the table has no such generation; and as tablecrypt_service_rotate but for NO_RANDOM and NO_SUCH_STRUCTURE.
 ///
 /// # Safety
 /// The header's promise.
@@ -109,8 +109,9 @@ pub unsafe extern "C" fn tablecrypt_service_retire_generation(
 /// is asked. `from` is the KMS key that it is under now; NULL is the one that is asked first. Who has the table open
 /// does not notice. The root key stays the same one: tablecrypt_service_switch_key makes a new one.
 ///
-/// Errors: NO_SUCH_KMS_KEY where `from` is none of the table's, ALREADY_UNDER_KMS_KEY where `to` is another of them;
-/// and as tablecrypt_service_rotate. The table is as before then. NOT_BUILT_IN in a library without the feature full.
+/// Errors: NO_SUCH_KMS_KEY where `from` is none of the table's, ALREADY_UNDER_KMS_KEY where `to` is another of them,
+/// KMS_REQUEST_INVALID where the KMS cannot take one of the two; and as tablecrypt_service_rotate but for NO_RANDOM and
+/// NO_SUCH_STRUCTURE. The table is as before then. NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -132,8 +133,8 @@ pub unsafe extern "C" fn tablecrypt_service_rewrap(
 /// What stands in the way of tablecrypt_service_rewrap, as far as it can be seen: asks the KMS for the two keys
 /// (describe_key), and changes nothing. OK where nothing does.
 ///
-/// Errors: KEY_DISABLED, KEY_PENDING_DELETION, KEY_NOT_FOUND of either key; and as tablecrypt_service_rewrap.
-/// NOT_BUILT_IN in a library without the feature full.
+/// Errors: KEY_DISABLED, KEY_PENDING_DELETION, KEY_NOT_FOUND of either key; and as tablecrypt_service_rewrap but for
+/// KEY_FILE_BUSY and WRONG_CONTEXT. NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -156,8 +157,9 @@ pub unsafe extern "C" fn tablecrypt_service_plan_rewrap(
 /// needed until this has ended; then no file of the store opens with them. Who had their use and a copy of the key file
 /// can have the data keys for ever: against that, rotate, and seal the records anew.
 ///
-/// Errors: LENGTH, INDISPENSABLE where there is no key; and as tablecrypt_service_rotate. The table is as before then.
-/// NOT_BUILT_IN in a library without the feature full.
+/// Errors: LENGTH, INDISPENSABLE where there is no key, KMS_REQUEST_INVALID where the KMS cannot take one; and as
+/// tablecrypt_service_rotate but for NO_SUCH_STRUCTURE. The table is as before then. NOT_BUILT_IN in a library without
+/// the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -182,7 +184,8 @@ pub unsafe extern "C" fn tablecrypt_service_switch_key(
 /// Puts a table under one more KMS key, such as one of another region, which is asked after those that it has: any of
 /// them opens it. If it is under that key already, nothing changes.
 ///
-/// Errors: as tablecrypt_service_rotate. NOT_BUILT_IN in a library without the feature full.
+/// Errors: KMS_REQUEST_INVALID where the KMS cannot take that key; and as tablecrypt_service_rotate but for
+/// NO_SUCH_STRUCTURE. NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.
@@ -203,8 +206,8 @@ pub unsafe extern "C" fn tablecrypt_service_add_kms_key(
 /// Takes a KMS key, its ARN as the description has it, from a table that has others. One of those opens the table
 /// first, as a proof. Then no file of the store opens with the one that is gone.
 ///
-/// Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate. NOT_BUILT_IN in a library
-/// without the feature full.
+/// Errors: NO_SUCH_KMS_KEY, INDISPENSABLE for the last one; and as tablecrypt_service_rotate but for NO_RANDOM and
+/// NO_SUCH_STRUCTURE. NOT_BUILT_IN in a library without the feature full.
 ///
 /// # Safety
 /// The header's promise.

@@ -14,7 +14,7 @@ pub struct Connection(pub(crate) envelope::Connection);
 /// Opens a table. The first time that costs one KMS call, for which it waits. Where the KMS refused, this connection
 /// pauses before it asks again, a second at first, and answers meanwhile what it was told.
 ///
-/// Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, CLOSED; NO_SUCH_TABLE, KEY_FILE_CORRUPT, UNKNOWN_VERSION,
+/// Errors: NULL_ARGUMENT, INVALID_UTF8, INVALID_NAME, CLOSED, LOCKED; NO_SUCH_TABLE, KEY_FILE_CORRUPT, UNKNOWN_VERSION,
 /// WRONG_CONTEXT, IO for its key file; ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION,
 /// KEY_UNAVAILABLE for its KMS key.
 ///

@@ -240,7 +240,8 @@ pub unsafe extern "C" fn tablecrypt_kms_open_aws(
 /// Makes a KMS of functions of the caller's, each called with `caller`, which the library does not look at. The functions
 /// are copied. Where this fails, release is not called.
 ///
-/// Errors: NULL_ARGUMENT, also for decrypt; LENGTH for a size that is no tablecrypt_kms_callbacks's.
+/// Errors: NULL_ARGUMENT, also for decrypt; LENGTH for a size that is no tablecrypt_kms_callbacks's; NOT_BUILT_IN for a
+/// member that this version does not know, and that is not 0.
 ///
 /// # Safety
 /// The header's promise.

@@ -8,6 +8,7 @@ use envelope::DEFAULT_KEY_ALIAS;
 use envelope::kms::{KmsError, LocalKms};
 
 use crate::boundary;
+use crate::kms::named;
 use crate::service::path;
 use crate::status::{Failure, Status};
 
@@ -50,7 +51,7 @@ unsafe fn administer(
         let folder = unsafe { boundary::string(folder) }?;
         // SAFETY: the header's promise.
         let key = unsafe { boundary::optional_text(key) }?;
-        let kms = LocalKms::open(path(folder).join("kms"))?;
+        let kms = LocalKms::open(named(path(folder))?.join("kms"))?;
         f(&kms, key.unwrap_or(DEFAULT_KEY_ALIAS)).map_err(Failure::from)
     })
 }

@@ -20,8 +20,8 @@ pub const TEXT_AT: usize = 32;
 /// authenticated and not stored, and the record opens with the same context only. Records of another structure or table
 /// do not open here. Nonces are the library's business.
 ///
-/// Where the keys are locked, any call waits for the KMS and may then answer ACCESS_DENIED, CLOSED, KEY_DISABLED,
-/// KEY_NOT_FOUND, KEY_PENDING_DELETION or KEY_UNAVAILABLE.
+/// Where the keys are locked, any call waits for the KMS, and may then answer as tablecrypt_connection_open_table but for
+/// INVALID_UTF8 and INVALID_NAME. A call may also answer NO_SUCH_STRUCTURE, for an index that was dropped.
 pub struct Structure(pub(crate) envelope::Structure);
 
 /// One text to seal, or one record to open, of tablecrypt_structure_seal_many or tablecrypt_structure_open_many.
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn tablecrypt_structure_seal(
 /// how many they are: that may be NULL. The output must not share a byte with the record or the context;
 /// tablecrypt_structure_open_in_place is for that.
 ///
-/// Errors: UNAUTHENTIC, and the output was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TRUNCATED, UNKNOWN_KEY,
+/// Errors: UNAUTHENTIC, and the output was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, TRUNCATED, UNKNOWN_KEY,
 /// UNKNOWN_VERSION, and nothing was written. OUTPUT_TOO_SHORT, and `text_length` says how many bytes it takes.
 ///
 /// # Safety
@@ -145,8 +145,8 @@ pub unsafe extern "C" fn tablecrypt_structure_seal_in_place(
 /// Opens in place: the text then stands in `record` from byte TABLECRYPT_TEXT_AT to 16 before its end. The context must
 /// not share a byte with it.
 ///
-/// Errors: UNAUTHENTIC, and the place of the text was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TRUNCATED, UNKNOWN_KEY,
-/// UNKNOWN_VERSION, and nothing was written.
+/// Errors: UNAUTHENTIC, and the place of the text was cleared. NULL_ARGUMENT, LENGTH, OVERLAP, TOO_LONG, TRUNCATED,
+/// UNKNOWN_KEY, UNKNOWN_VERSION, and nothing was written.
 ///
 /// # Safety
 /// The header's promise.
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn tablecrypt_structure_seal_many(
 ///
 /// No output may share a byte with another one, or with the context or input of any item; no buffer with the items.
 ///
-/// Errors: each item's own is its status: UNAUTHENTIC, and its output was cleared; OUTPUT_TOO_SHORT, TRUNCATED,
+/// Errors: each item's own is its status: UNAUTHENTIC, and its output was cleared; OUTPUT_TOO_SHORT, TOO_LONG, TRUNCATED,
 /// UNKNOWN_KEY, UNKNOWN_VERSION. NULL_ARGUMENT, LENGTH and OVERLAP, of any item, are the status of all of them, and
 /// nothing was written but that.
 ///

@@ -2,6 +2,8 @@
 
 #include "program.h"
 
+#include <unistd.h>
+
 static void test_statuses(void) {
     const char *unknown = tablecrypt_status_message(-1);
     int status, known = 0;
@@ -105,6 +107,9 @@ void test_bad_arguments(const char *folder) {
     CHECK_STATUS(TABLECRYPT_NULL_ARGUMENT, tablecrypt_local_kms_disable_key(NULL, NULL));
     CHECK_STATUS(TABLECRYPT_NULL_ARGUMENT, tablecrypt_local_kms_enable_key(NULL, NULL));
     CHECK_STATUS(TABLECRYPT_INVALID_UTF8, tablecrypt_local_kms_enable_key(folder, "\xff"));
+    /* Nor is the working folder a KMS's because a variable is not set. */
+    CHECK_STATUS(TABLECRYPT_IO, tablecrypt_local_kms_enable_key("", NULL));
+    CHECK(access("kms", F_OK) != 0);
     CHECK_STATUS(TABLECRYPT_OK, tablecrypt_table_structure(table, "base", &structure));
     test_structure(structure);
 
