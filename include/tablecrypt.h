@@ -528,6 +528,13 @@ extern "C" {
 const char *tablecrypt_status_message(int32_t status);
 
 /**
+ * Whether a status says that the KMS refuses the key: ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION. 1 or
+ * 0. It is a definite no, after which tablecrypt_settings_drain lets a table seal on. A KMS that fails says
+ * KEY_UNAVAILABLE, which is none.
+ */
+int tablecrypt_status_is_refusal(int32_t status);
+
+/**
  * Writes what the last call of this thread that failed said, with names and paths, into `buffer`, cut to `capacity`
  * with its final NUL. Gives the whole length without the NUL; 0 if nothing failed yet.
  *

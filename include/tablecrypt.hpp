@@ -42,6 +42,11 @@ namespace tablecrypt {
     return tablecrypt_status_message(status);
 }
 
+// Whether it says that the KMS refuses the key: a definite no, after which settings::drain lets a table seal on.
+[[nodiscard]] inline bool is_refusal(tablecrypt_status status) noexcept {
+    return tablecrypt_status_is_refusal(status) != 0;
+}
+
 // What this thread's last failure said, with names and paths; empty if nothing failed yet.
 [[nodiscard]] inline std::string last_error() {
     std::string text(tablecrypt_last_error(nullptr, 0), '\0');

@@ -182,6 +182,13 @@ impl Error {
         }
     }
 
+    /// Whether the KMS refuses the key, and nobody else anything: a definite no, after which a table may
+    /// [drain](crate::ServiceBuilder::drain). A KMS that fails is [`Error::KeyUnavailable`], which is none.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::AccessDenied | Self::KeyDisabled | Self::KeyNotFound | Self::KeyPendingDeletion)
+    }
+
     /// Its name alone: its sentence may name a table.
     pub(crate) const fn name(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "exported functions; the blocks only call boundary.rs")]
 
 use core::cell::RefCell;
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 use core::fmt;
 
 use envelope::core as gcm;
@@ -107,6 +107,15 @@ pub enum Status {
 pub extern "C" fn tablecrypt_status_message(status: i32) -> *const c_char {
     let status = Status::ALL.iter().find(|known| **known as i32 == status);
     status.map_or(c"this number is no status of this version of the library", |status| status.message()).as_ptr()
+}
+
+/// Whether a status says that the KMS refuses the key: ACCESS_DENIED, KEY_DISABLED, KEY_NOT_FOUND, KEY_PENDING_DELETION. 1 or
+/// 0. It is a definite no, after which tablecrypt_settings_drain lets a table seal on. A KMS that fails says
+/// KEY_UNAVAILABLE, which is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn tablecrypt_status_is_refusal(status: i32) -> c_int {
+    let refusals = [Status::AccessDenied, Status::KeyDisabled, Status::KeyNotFound, Status::KeyPendingDeletion];
+    refusals.iter().any(|refusal| *refusal as i32 == status).into()
 }
 
 /// Writes what the last call of this thread that failed said, with names and paths, into `buffer`, cut to `capacity`
@@ -383,6 +392,31 @@ mod tests {
         let given: HashSet<_> = given.filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
         let known: HashSet<_> = Status::ALL.iter().map(|status| format!("{} {status:?}", *status as i32)).collect();
         assert_eq!(given, known);
+    }
+
+    /// The envelope says after which errors a table drains; an engine in C asks for their numbers.
+    #[test]
+    fn status_is_a_refusal_where_the_error_is_one() {
+        use envelope::Error;
+        let errors = [
+            Error::AccessDenied,
+            Error::Closed,
+            Error::InvalidRequest,
+            Error::KeyDisabled,
+            Error::KeyFileCorrupt { path: "keys.json".into() },
+            Error::KeyNotFound,
+            Error::KeyPendingDeletion,
+            Error::KeyUnavailable { since: std::time::UNIX_EPOCH },
+            Error::Locked,
+            Error::NoSuchTable { table: "flights".into() },
+            Error::WrongContext,
+        ];
+        for error in errors {
+            let is_refusal = tablecrypt_status_is_refusal(of_table(&error) as i32);
+            assert_eq!(is_refusal != 0, error.is_refusal(), "{error}");
+        }
+        let all = (-1000..1000).filter(|status| tablecrypt_status_is_refusal(*status) != 0);
+        assert_eq!(all.collect::<Vec<_>>(), [60, 61, 63, 64]);
     }
 
     #[test]

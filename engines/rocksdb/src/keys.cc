@@ -14,11 +14,6 @@ bool is_forgery(tablecrypt_status status) {
            status == TABLECRYPT_UNKNOWN_VERSION;
 }
 
-bool is_no(tablecrypt_status status) {
-    return status == TABLECRYPT_ACCESS_DENIED || status == TABLECRYPT_KEY_DISABLED ||
-           status == TABLECRYPT_KEY_PENDING_DELETION || status == TABLECRYPT_KEY_NOT_FOUND;
-}
-
 }  // namespace
 
 tablecrypt_status structure::seal(const byte *context, std::size_t context_length, const byte *text,
@@ -49,8 +44,10 @@ tablecrypt_status structure::patiently(tablecrypt_status status, Call call) cons
     const auto began = clock::now();
     bool told = false;
     while (status != TABLECRYPT_OK && clock::now() < began + all_.patience_with(status)) {
-        if (is_no(status) && !told) all_.report("structure " + name_ + " waits: " + tablecrypt_status_message(status));
-        told |= is_no(status);
+        if (tablecrypt::is_refusal(status) && !told) {
+            all_.report("structure " + name_ + " waits: " + tablecrypt_status_message(status));
+            told = true;
+        }
         std::this_thread::sleep_for(pause);
         status = call();
     }
@@ -64,7 +61,7 @@ rocksdb::IOStatus structure::refusal(tablecrypt_status status, const std::string
 
 std::chrono::milliseconds keys::patience_with(tablecrypt_status status) const {
     if (status == TABLECRYPT_KEY_UNAVAILABLE) return patience_;
-    return is_no(status) ? refusal_patience_ : std::chrono::milliseconds(0);
+    return tablecrypt::is_refusal(status) ? refusal_patience_ : std::chrono::milliseconds(0);
 }
 
 tablecrypt_status keys::find(const std::string &name, const structure **found) {

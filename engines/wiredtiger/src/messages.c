@@ -7,6 +7,8 @@
 enum { LONGEST = 1024 };
 
 enum meaning meaning_of(tablecrypt_status status) {
+    if (tablecrypt_status_is_refusal(status))
+        return REFUSED;
     switch ((int)status) {
     case TABLECRYPT_OK:
         return DONE;
@@ -16,11 +18,8 @@ enum meaning meaning_of(tablecrypt_status status) {
     case TABLECRYPT_IO:
     case TABLECRYPT_NO_RANDOM:
         return LATE;
-    case TABLECRYPT_ACCESS_DENIED:
-    case TABLECRYPT_KEY_DISABLED:
+    /* No key of the KMS's is refused, but that of these key files cannot be had. */
     case TABLECRYPT_KEY_FILE_CORRUPT:
-    case TABLECRYPT_KEY_NOT_FOUND:
-    case TABLECRYPT_KEY_PENDING_DELETION:
     case TABLECRYPT_KMS_REQUEST_INVALID:
     case TABLECRYPT_NO_SUCH_STRUCTURE:
     case TABLECRYPT_NO_SUCH_TABLE:

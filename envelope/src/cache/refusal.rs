@@ -44,9 +44,7 @@ impl Permission {
     fn refuse(&self, state: &mut State, error: &Error) {
         let refused = self.keys.load_full();
         self.keys.store(None);
-        let is_definite =
-            matches!(error, Error::AccessDenied | Error::KeyDisabled | Error::KeyNotFound | Error::KeyPendingDeletion);
-        if !is_definite {
+        if !error.is_refusal() {
             self.stop_draining(state);
         } else if refused.is_some() && !self.service.timing.drain.is_zero() {
             state.drains_until = Some(self.service.clock.now().saturating_add(self.service.timing.drain));

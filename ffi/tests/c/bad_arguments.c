@@ -15,6 +15,13 @@ static void test_statuses(void) {
     }
     CHECK(known == 38);
     CHECK(tablecrypt_status_message(INT32_MIN) == unknown && tablecrypt_status_message(INT32_MAX) == unknown);
+    for (status = 0, known = 0; status < 1000; ++status) {
+        known += tablecrypt_status_is_refusal(status) != 0;
+    }
+    CHECK(known == 4 && tablecrypt_status_is_refusal(TABLECRYPT_ACCESS_DENIED) &&
+          tablecrypt_status_is_refusal(TABLECRYPT_KEY_DISABLED) && tablecrypt_status_is_refusal(TABLECRYPT_KEY_NOT_FOUND) &&
+          tablecrypt_status_is_refusal(TABLECRYPT_KEY_PENDING_DELETION));
+    CHECK(!tablecrypt_status_is_refusal(INT32_MIN) && !tablecrypt_status_is_refusal(INT32_MAX));
     /* Numbers are never given again: these are on programs' disks. */
     CHECK(TABLECRYPT_OK == 0 && TABLECRYPT_OVERLAP == 3 && TABLECRYPT_UNAUTHENTIC == 22 && TABLECRYPT_CLOSED == 40 &&
           TABLECRYPT_KEY_DISABLED == 61 && TABLECRYPT_IO == 80 && TABLECRYPT_PANIC == 100);

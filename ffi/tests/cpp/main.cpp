@@ -215,6 +215,7 @@ int main(int argc, char **argv) {
     CHECK(tablecrypt::last_error().empty());
     CHECK(tablecrypt::opened_size(tablecrypt::sealed_size(5)) == 5);
     CHECK(std::string(tablecrypt::message(TABLECRYPT_OK)) == "done");
+    CHECK(tablecrypt::is_refusal(TABLECRYPT_KEY_DISABLED) && !tablecrypt::is_refusal(TABLECRYPT_KEY_UNAVAILABLE));
     test_gcm();
     test_forged_messages();
     test_tables(argv[1]);
