@@ -9,8 +9,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
+use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
+use errors::Errors;
 use libfuzzer_sys::fuzz_target;
 use tablecrypt_ffi::connection::*;
 use tablecrypt_ffi::gcm::*;
@@ -22,12 +24,23 @@ use tablecrypt_ffi::table::*;
 use tablecrypt_fuzz::arena::{ARENA, Arena, Length, Pointer, Span, overlap};
 use tablecrypt_fuzz::planted;
 
+#[path = "c_calls/administration.rs"]
+mod administration;
+/// What the header names: each answer is held against it.
+#[path = "../../ffi/tests/errors/mod.rs"]
+mod errors;
 #[path = "c_calls/gcm.rs"]
 mod gcm;
+#[path = "c_calls/questions.rs"]
+mod questions;
 #[path = "c_calls/records.rs"]
 mod records;
+#[path = "c_calls/settings.rs"]
+mod settings;
 #[path = "c_calls/tables.rs"]
 mod tables;
+#[path = "c_calls/xaes.rs"]
+mod xaes;
 
 /// One call, or a write of the program's own between two calls. A handle is a slot; some slots hold NULL.
 #[derive(Arbitrary, Debug)]
@@ -114,6 +127,7 @@ enum Call {
         text: u8,
         bit: Option<u16>,
     },
+    Administration(administration::Administration),
 }
 
 /// What the program holds.
@@ -186,6 +200,7 @@ impl Program {
                 self.records_many(structure, seal, null, too_many, &items);
             }
             Call::RoundTrip { structures, context, text, bit } => self.round_trip(structures, context, text, bit),
+            Call::Administration(call) => self.administration(call),
         }
     }
 
@@ -267,6 +282,13 @@ fn backends(index: u8) {
     assert!(!portable || available);
 }
 
+/// Fails where the header does not name this answer for this function, whatever its arguments are.
+fn answered(call: &str, found: Status) {
+    static HEADER: LazyLock<Errors> = LazyLock::new(|| Errors::of(include_str!("../../include/tablecrypt.h")));
+    let is_named = HEADER.has(&format!("tablecrypt_{call}"), found as i32);
+    assert!(is_named, "{call}: {found:?}, which the header does not name for it");
+}
+
 /// The statuses that the header gives these arguments; OK if it gives none.
 #[derive(Debug, Default)]
 struct Expected(BTreeSet<i32>);
@@ -290,6 +312,7 @@ impl Expected {
 
     /// Fails where the answer is none of them.
     fn check(&self, found: Status, call: &str) {
+        answered(call, found);
         assert!(self.0.contains(&(found as i32)), "{call}: {found:?}, and expected one of {:?}", self.0);
     }
 }

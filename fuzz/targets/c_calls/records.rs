@@ -27,9 +27,12 @@ pub(super) struct RecordItem {
     output: (Pointer, Length),
 }
 
-/// What a connection that was closed, or a KMS, may answer for any record.
-const LOCKED: [Status; 6] = [
+/// What a connection that was closed, a lock, a KMS, or a table that was deleted may answer for any record.
+const LOCKED: [Status; 9] = [
     Status::Closed,
+    Status::Locked,
+    Status::NoSuchTable,
+    Status::NoSuchStructure,
     Status::KeyDisabled,
     Status::KeyNotFound,
     Status::KeyPendingDeletion,
@@ -73,8 +76,10 @@ impl Program {
         };
         let number = <[u8; 8]>::try_from(self.arena.now(count.range())).ok().map(usize::from_ne_bytes);
         let unchanged = number.is_none() || self.arena.before(&count) == self.arena.now(count.range());
+        let name = if call.seal { "structure_seal" } else { "structure_open" };
+        answered(name, status);
         if !expected.is_none() {
-            expected.check(status, "records");
+            expected.check(status, name);
             self.arena.untouched_but(&[count.range()]);
             if status == Status::OutputTooShort {
                 assert!(number.is_none_or(|number| number == needed));
@@ -120,8 +125,10 @@ impl Program {
         // SAFETY: NULL or a handle; NULL, or as many bytes of the block as the lengths say, or a length that is refused.
         let status = unsafe { function(structure, context.pointer, context.length, record.pointer, record.length) };
         let text = || record.range().start + 32..record.range().end - 16;
+        let name = if call.seal { "structure_seal_in_place" } else { "structure_open_in_place" };
+        answered(name, status);
         if !expected.is_none() {
-            expected.check(status, "in_place");
+            expected.check(status, name);
             self.arena.untouched_but(&[]);
         } else if status == Status::Ok && call.seal {
             self.arena.untouched_but(&[record.range()]);
@@ -190,8 +197,10 @@ impl Program {
             (status, unsafe { item.output_length.assume_init() })
         });
         let answers: Vec<(Status, usize)> = answers.collect();
+        let name = if seal { "structure_seal_many" } else { "structure_open_many" };
+        answered(name, status);
         if !expected.is_none() {
-            expected.check(status, "records_many");
+            expected.check(status, name);
             let answer = if is_null || too_many { (Status::Unnumbered, usize::MAX) } else { (status, 0) };
             assert!(answers.iter().all(|found| *found == answer), "{status:?}: {answers:?}");
             self.arena.untouched_but(&[]);
