@@ -1,8 +1,9 @@
-//! Writes `include/tablecrypt.h`: `cargo run -p tablecrypt-ffi --example header`, which is what `admin/header` does.
+//! Writes `include/tablecrypt.h`, or the file that it is told: `cargo run -p tablecrypt-ffi --example header [-- file]`, which is what
+//! `admin/header` does.
 
 use core::error::Error;
-use std::fs;
 use std::path::Path;
+use std::{env, fs};
 
 /// The header's order.
 const SOURCES: [&str; 15] = [
@@ -30,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let builder = SOURCES.iter().fold(cbindgen::Builder::new(), |builder, name| builder.with_src(source(name)));
     let mut header = Vec::new();
     builder.with_config(config).generate()?.write(&mut header);
-    fs::write(ffi.join("../include/tablecrypt.h"), for_c(&String::from_utf8(header)?))?;
+    let path = env::args_os().nth(1).map_or_else(|| ffi.join("../include/tablecrypt.h"), Into::into);
+    fs::write(path, for_c(&String::from_utf8(header)?))?;
     Ok(())
 }
 
