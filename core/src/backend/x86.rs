@@ -219,7 +219,15 @@ pub(super) struct Powers<const N: usize> {
     pub(super) folded: [__m128i; N],
 }
 
+/// Powers and their folded halves.
+pub(super) type View<'a, const N: usize> = (&'a [__m128i; N], &'a [__m128i; N]);
+
 impl<const N: usize> Powers<N> {
+    #[inline]
+    pub(super) fn view(&self) -> View<'_, N> {
+        (&self.plain, &self.folded)
+    }
+
     #[inline]
     #[target_feature(enable = "sse2")]
     pub(super) fn zero() -> Self {

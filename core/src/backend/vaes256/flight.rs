@@ -8,28 +8,28 @@ use super::*;
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize>(
-    key: &Schedule,
-    powers: &Powers<P>,
+    rounds: &Rounds,
+    powers: View<'_, P>,
     start: &Start,
     text: InOutBuf<'_, '_, u8>,
 ) -> Tag {
     let end = End::<N>::of(&text);
-    let mut state = counters(key, start);
+    let mut state = counters(rounds, start);
     if !SEAL && N > 2 {
-        return end.open(key, powers, start, state, text);
+        return end.open(rounds, powers, start, state, text);
     }
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, key.rounds[R]); });
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, rounds[R]); });
     if SEAL && N > 3 {
-        return end.seal(key, powers, start, state, text);
+        return end.seal(rounds, powers, start, state, text);
     }
-    end.finish::<SEAL, P>(key, powers, start, state, PairSum::zero(), text)
+    end.finish::<SEAL, P>(rounds, powers, start, state, PairSum::zero(), text)
 }
 
 /// Vector 0: J0, and the counter of block 0; then two blocks a vector; after the first AES key.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn counters<const N: usize>(key: &Schedule, start: &Start) -> [__m256i; N] {
-    let first = broadcast(key.rounds[0]);
+pub(super) fn counters<const N: usize>(rounds: &Rounds, start: &Start) -> [__m256i; N] {
+    let first = broadcast(rounds[0]);
     let mut state = [first; N];
     state[0] = _mm256_xor_si256(reverse_pair(start.counters), first);
     let mut counters = _mm256_permute4x64_epi64(start.counters, 0xee);
@@ -76,9 +76,9 @@ impl<const N: usize> End<N> {
 
     /// Powers from H'^(blocks + 2) down: block 0 has H'^(blocks + 1), and the lane beside it one power more.
     #[inline]
-    pub(super) fn powers<'a, const P: usize>(&self, powers: &'a Powers<P>) -> (&'a [__m128i], &'a [__m128i]) {
+    pub(super) fn powers<'a, const P: usize>(&self, (plain, folded): View<'a, P>) -> (&'a [__m128i], &'a [__m128i]) {
         let top = P - self.blocks - 2;
-        (&powers.plain[top..][..2 * N], &powers.folded[top..][..2 * N])
+        (&plain[top..][..2 * N], &folded[top..][..2 * N])
     }
 
     /// Opens a flight of more than two vectors: all of the hash is done during the rounds.
@@ -86,8 +86,8 @@ impl<const N: usize> End<N> {
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
     pub(super) fn open<const P: usize>(
         self,
-        key: &Schedule,
-        powers: &Powers<P>,
+        rounds: &Rounds,
+        powers: View<'_, P>,
         start: &Start,
         mut state: [__m256i; N],
         mut text: InOutBuf<'_, '_, u8>,
@@ -101,9 +101,9 @@ impl<const N: usize> End<N> {
         let block = _mm256_inserti128_si256(_mm256_setzero_si256(), block, 1);
         let first = _mm256_xor_si256(reverse_pair(block), start.waiting);
         let whole = &text.get_in()[16..self.at];
-        let hash = rounds_within(key, (plain, folded), first, whole, &mut state, sum);
+        let hash = rounds_within(rounds, (plain, folded), first, whole, &mut state, sum);
 
-        let last = broadcast(key.rounds[14]);
+        let last = broadcast(rounds[14]);
         let mut output = _mm256_aesenclast_epi128(state[0], _mm256_xor_si256(last, block));
         let tag = _mm_xor_si128(reverse(hash), _mm256_castsi256_si128(output));
         let mut before_last = start.lengths;
@@ -133,15 +133,15 @@ impl<const N: usize> End<N> {
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
     pub(super) fn seal<const P: usize>(
         self,
-        key: &Schedule,
-        powers: &Powers<P>,
+        rounds: &Rounds,
+        powers: View<'_, P>,
         start: &Start,
         mut state: [__m256i; N],
         mut text: InOutBuf<'_, '_, u8>,
     ) -> Tag {
         let mut sum = PairSum::zero();
         let lengths = self.lengths(powers, start, &mut sum);
-        let last = broadcast(key.rounds[14]);
+        let last = broadcast(rounds[14]);
         let block = load(text.get_in().first_chunk().expect("a block"));
         let block = _mm256_inserti128_si256(_mm256_setzero_si256(), block, 1);
         state[0] = _mm256_aesenclast_epi128(state[0], _mm256_xor_si256(last, block));
@@ -168,8 +168,8 @@ impl<const N: usize> End<N> {
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
     pub(super) fn finish<const SEAL: bool, const P: usize>(
         self,
-        key: &Schedule,
-        powers: &Powers<P>,
+        rounds: &Rounds,
+        powers: View<'_, P>,
         start: &Start,
         state: [__m256i; N],
         mut sum: PairSum,
@@ -178,7 +178,7 @@ impl<const N: usize> End<N> {
         path!(vaes256.end, SEAL, 2 * usize::from(N > 1) + usize::from(!self.whole));
         let (plain, folded) = self.powers(powers);
         let lengths = self.lengths(powers, start, &mut sum);
-        let last = broadcast(key.rounds[14]);
+        let last = broadcast(rounds[14]);
         let mut output = _mm256_setzero_si256();
         let (mut mask, mut before_last) = (start.lengths, start.lengths);
         unroll!(I in 0 1 2 3 4 5 6 7 8 => {
@@ -229,10 +229,15 @@ impl<const N: usize> End<N> {
     /// The lengths, with H': in the lane behind the text, which is given back, or added alone.
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-    pub(super) fn lengths<const P: usize>(&self, powers: &Powers<P>, start: &Start, sum: &mut PairSum) -> __m256i {
+    pub(super) fn lengths<const P: usize>(
+        &self,
+        (plain, folded): View<'_, P>,
+        start: &Start,
+        sum: &mut PairSum,
+    ) -> __m256i {
         let lengths = _mm256_zextsi128_si256(start.lengths);
         if self.blocks == 2 * N - 1 {
-            let (power, folded) = (powers.plain[P - 1], powers.folded[P - 1]);
+            let (power, folded) = (plain[P - 1], folded[P - 1]);
             sum.add(lengths, _mm256_zextsi128_si256(power), _mm256_zextsi128_si256(folded));
             _mm256_setzero_si256()
         } else {

@@ -32,7 +32,7 @@ use zeroize::Zeroize;
 use super::Kernel;
 use super::lazy::Lazy;
 use super::x86::{
-    Powers, Rounds, Sum, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short,
+    Powers, Rounds, Sum, View, encrypt, encrypt_each, expand, hash_key, j0_of, lengths_of, load, load_last, load_short,
     multiply, number, reverse, shift, shift_up, square, store, store_short, to_bytes, unroll, wipe,
 };
 use crate::ct::clear_stack;
@@ -78,14 +78,11 @@ fn crypt_j0<const SEAL: bool>(key: &Schedule, j0: &[u8; 16], aad: &[u8], text: I
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8], text: InOutBuf<'_, '_, u8>) -> Tag {
-    let start = Start::of(key, j0, aad, text.len());
+    let start = Start::of(j0, hash_all_but_last(key, aad), lengths_of(aad.len(), text.len()));
     let near = &key.near;
     path!(vaes256.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
-        0 | 1 => flight::<SEAL, 1, NEAR>(key, near, &start, text),
-        2 | 3 => flight::<SEAL, 2, NEAR>(key, near, &start, text),
-        4 | 5 => flight::<SEAL, 3, NEAR>(key, near, &start, text),
-        6 => flight::<SEAL, 4, NEAR>(key, near, &start, text),
+        0..=6 => short::<SEAL, NEAR>(&key.rounds, near.view(), &start, text),
         _ => match key.far.get() {
             Some(far) => crypt_long::<SEAL>(key, far, &start, (aligned, !aad.is_empty()), text),
             None => key.far.make(
@@ -97,8 +94,25 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
     }
 }
 
+/// A message of up to six blocks; `vaes512` has those of up to four from here.
+#[inline]
+#[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
+pub(super) fn short<const SEAL: bool, const P: usize>(
+    rounds: &Rounds,
+    near: View<'_, P>,
+    start: &Start,
+    text: InOutBuf<'_, '_, u8>,
+) -> Tag {
+    match text.len().div_ceil(16) {
+        0 | 1 => flight::<SEAL, 1, P>(rounds, near, start, text),
+        2 | 3 => flight::<SEAL, 2, P>(rounds, near, start, text),
+        4 | 5 => flight::<SEAL, 3, P>(rounds, near, start, text),
+        _ => flight::<SEAL, 4, P>(rounds, near, start, text),
+    }
+}
+
 /// What a flight starts from, byte-reversed.
-struct Start {
+pub(super) struct Start {
     /// J0, and the counter of its first block of text: one value, for to load two that were just stored waits for both.
     counters: __m256i,
     /// What its hash starts with: the upper half is added to its first block, the lower half to the block before that.
@@ -107,14 +121,14 @@ struct Start {
 }
 
 impl Start {
-    /// That of a message.
+    /// That of a message: `waiting` is what its AAD has to be hashed with its text, of the lengths `lengths`.
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
-    fn of(key: &Schedule, j0: __m128i, aad: &[u8], length: usize) -> Self {
+    pub(super) fn of(j0: __m128i, waiting: __m128i, lengths: __m128i) -> Self {
         Self {
             counters: _mm256_inserti128_si256(_mm256_zextsi128_si256(j0), _mm_add_epi32(j0, one()), 1),
-            waiting: _mm256_zextsi128_si256(hash_all_but_last(key, aad)),
-            lengths: lengths_of(aad.len(), length),
+            waiting: _mm256_zextsi128_si256(waiting),
+            lengths,
         }
     }
 }
@@ -160,15 +174,15 @@ fn crypt_long<const SEAL: bool>(
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 fn fly<const SEAL: bool>(key: &Schedule, far: &Far, start: &Start, text: InOutBuf<'_, '_, u8>) -> Tag {
     match text.len().div_ceil(16) {
-        0 | 1 => flight::<SEAL, 1, FAR>(key, far, start, text),
-        2 | 3 => flight::<SEAL, 2, FAR>(key, far, start, text),
-        4 | 5 => flight::<SEAL, 3, FAR>(key, far, start, text),
-        6 | 7 => flight::<SEAL, 4, FAR>(key, far, start, text),
-        8 | 9 => flight::<SEAL, 5, FAR>(key, far, start, text),
-        10 | 11 => flight::<SEAL, 6, FAR>(key, far, start, text),
-        12 | 13 => flight::<SEAL, 7, FAR>(key, far, start, text),
-        14 | 15 => flight::<SEAL, 8, FAR>(key, far, start, text),
-        _ => flight::<SEAL, 9, FAR>(key, far, start, text),
+        0 | 1 => flight::<SEAL, 1, FAR>(&key.rounds, far.view(), start, text),
+        2 | 3 => flight::<SEAL, 2, FAR>(&key.rounds, far.view(), start, text),
+        4 | 5 => flight::<SEAL, 3, FAR>(&key.rounds, far.view(), start, text),
+        6 | 7 => flight::<SEAL, 4, FAR>(&key.rounds, far.view(), start, text),
+        8 | 9 => flight::<SEAL, 5, FAR>(&key.rounds, far.view(), start, text),
+        10 | 11 => flight::<SEAL, 6, FAR>(&key.rounds, far.view(), start, text),
+        12 | 13 => flight::<SEAL, 7, FAR>(&key.rounds, far.view(), start, text),
+        14 | 15 => flight::<SEAL, 8, FAR>(&key.rounds, far.view(), start, text),
+        _ => flight::<SEAL, 9, FAR>(&key.rounds, far.view(), start, text),
     }
 }
 

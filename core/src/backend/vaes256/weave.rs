@@ -28,7 +28,7 @@ macro_rules! aes {
 /// An arm for each number of vectors: the rounds with a vector behind them that is hashed, those without up to round 7, and
 /// the registers. The first vector, which waits for the hash of what came before, is hashed last; then all are reduced.
 macro_rules! within {
-    (($key:ident, $plain:ident, $folded:ident, $first:ident, $hashed:ident, $state:ident, $sum:ident, $order:ident)
+    (($rounds:ident, $plain:ident, $folded:ident, $first:ident, $hashed:ident, $state:ident, $sum:ident, $order:ident)
         $($count:tt: $([$woven:literal])* $($round:literal)*, $($i:literal $register:tt)*;)*) => {
         match N {
             $(
@@ -44,7 +44,7 @@ macro_rules! within {
                         aes!(11, $count), fold!(),
                         aes!(12, $count), sum!(),
                         aes!(13, $count),
-                        rounds = in(reg) $key.rounds.as_ptr(),
+                        rounds = in(reg) $rounds.as_ptr(),
                         plain = in(reg) $plain.as_ptr(),
                         folded = in(reg) $folded.as_ptr(),
                         constants = in(reg) &raw const CONSTANTS,
@@ -97,7 +97,7 @@ macro_rules! sealed {
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn rounds_within<const N: usize>(
-    key: &Schedule,
+    rounds: &Rounds,
     (plain, folded): (&[__m128i], &[__m128i]),
     first: __m256i,
     whole: &[u8],
@@ -110,7 +110,7 @@ pub(super) fn rounds_within<const N: usize>(
     let hashed = whole[..32 * vectors].as_ptr().wrapping_sub(32);
     let order = reverse_order();
     within! {
-        (key, plain, folded, first, hashed, state, sum, order)
+        (rounds, plain, folded, first, hashed, state, sum, order)
         3: [1] 2 3 4 5 6 7, 0 "ymm0" 1 "ymm1" 2 "ymm2";
         4: [1] [2] 3 4 5 6 7, 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3";
         5: [1] [2] [3] 4 5 6 7, 0 "ymm0" 1 "ymm1" 2 "ymm2" 3 "ymm3" 4 "ymm4";

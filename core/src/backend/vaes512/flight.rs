@@ -24,7 +24,7 @@ pub(super) fn flight<const SEAL: bool, const N: usize, const P: usize, const AFT
     if AFTER {
         waiting = lane_1(rounds_after(key, powers, before, &mut state, start.waiting));
     } else {
-        unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, &key.rounds[R]); });
+        unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round::<R, _>(&mut state, &key.rounds); });
     }
     finish::<SEAL, N, P, AFTER>(key, powers, Start { waiting, ..start }, state, text)
 }
@@ -50,7 +50,7 @@ fn open<const N: usize, const P: usize>(
     sum.add(_mm512_xor_si512(reverse_quad(first_input), start.waiting), quad(plain, 0), quad(folded, 0));
     let hash = rounds_within(key, (plain, folded), &text.get_in()[48..at], &mut state, sum);
 
-    let last = broadcast_of(&key.rounds[14]);
+    let last = broadcast_nth::<14, 15>(&key.rounds);
     let output = _mm512_aesenclast_epi128(state[0], _mm512_xor_si512(last, first_input));
     let tag = _mm_xor_si128(reverse(hash), _mm512_castsi512_si128(output));
     store_three(text.get_out().first_chunk_mut().expect("three blocks"), without_lane(output));
@@ -71,7 +71,7 @@ fn open<const N: usize, const P: usize>(
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn counters<const N: usize>(key: &Schedule, start: &Start) -> [__m512i; N] {
-    let first = broadcast_of(&key.rounds[0]);
+    let first = broadcast_nth::<0, 15>(&key.rounds);
     let mut state = [first; N];
     if start.aligned {
         let j0 = _mm512_xor_si512(broadcast(start.j0), first);
@@ -159,7 +159,7 @@ fn finish<const SEAL: bool, const N: usize, const P: usize, const AFTER: bool>(
     let (plain, folded) = end.powers(powers);
     let mut sum = QuadSum::zero();
     let lengths = end.lengths(powers, start, &mut sum);
-    let last = broadcast_of(&key.rounds[14]);
+    let last = broadcast_nth::<14, 15>(&key.rounds);
     let mut mask = start.j0;
     // Both masked loads before the first masked store: one that reaches into the 64 bytes of another waits for it to leave the
     // store queue, whatever the masks say, 8 ns on Zen 5.

@@ -59,20 +59,20 @@ fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Part
     let nonces = quad_of(block_of(a.nonce), block_of(b.nonce), block_of(c.nonce), block_of(d.nonce));
     let mut texts = transpose([quad_at(a.text, 0), quad_at(b.text, 0), quad_at(c.text, 0), quad_at(d.text, 0)]);
 
-    let first = _mm512_xor_si512(nonces, broadcast_of(&key.rounds[0]));
+    let first = _mm512_xor_si512(nonces, broadcast_nth::<0, 15>(&key.rounds));
     let mut masks = first;
     let mut states = [first; B];
     for (state, counter) in states.iter_mut().zip(2..) {
         *state = _mm512_xor_si512(first, broadcast(_mm_set_epi32((counter ^ 1) << 24, 0, 0, 0)));
     }
     unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        let round = broadcast_of(&key.rounds[R]);
+        let round = broadcast_nth::<R, 15>(&key.rounds);
         masks = _mm512_aesenc_epi128(masks, round);
         for state in &mut states {
             *state = _mm512_aesenc_epi128(*state, round);
         }
     });
-    let last = broadcast_of(&key.rounds[14]);
+    let last = broadcast_nth::<14, 15>(&key.rounds);
     masks = _mm512_aesenclast_epi128(masks, last);
 
     unroll!(I in 0 1 2 3 => {

@@ -30,12 +30,21 @@ pub(super) fn block_of(nonce: &Nonce) -> __m128i {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn broadcast_of(block: &__m128i) -> __m512i {
+    broadcast_nth::<0, 1>(core::array::from_ref(block))
+}
+
+/// Block I of N likewise. The number is in the load, which would take an instruction for the address otherwise.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn broadcast_nth<const I: usize, const N: usize>(blocks: &[__m128i; N]) -> __m512i {
+    const { assert!(I < N) };
     let quad;
-    // SAFETY: it reads the block.
+    // SAFETY: it reads block I of the array, which has it.
     unsafe {
         asm!(
-            "vbroadcasti32x4 {quad}, [{block}]",
-            block = in(reg) block,
+            "vbroadcasti32x4 {quad}, [{blocks} + 16 * {i}]",
+            blocks = in(reg) blocks,
+            i = const I,
             quad = lateout(zmm_reg) quad,
             options(pure, readonly, nostack, preserves_flags),
         );

@@ -35,6 +35,7 @@ use zeroize::optimization_barrier;
 use super::Kernel;
 use super::batch::{GROUP, Grouped, Parts};
 use super::lazy::Lazy;
+use super::vaes256;
 use super::x86::{
     Powers, Rounds, encrypt, encrypt_each, expand, hash_key, lengths_of, load, multiply, number, reverse, square,
     store, to_bytes, unroll,
@@ -126,11 +127,15 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
     let near = &key.near;
     path!(vaes512.short, SEAL, text.len().div_ceil(16).min(7));
     match text.len().div_ceil(16) {
-        0..=3 => {
-            let start = Start::of(key, j0, aligned, aad, text.len());
-            flight::<SEAL, 1, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text)
+        // On Zen 4 vectors of 256 bits take 19 ns for 16 bytes and 25 for 64, where those of 512 take 25 and 29.
+        0..=5 => {
+            let (plain, folded) = (near.plain[NEAR - 7..].first_chunk(), near.folded[NEAR - 7..].first_chunk());
+            let powers = (plain.expect("seven"), folded.expect("seven"));
+            let lengths = lengths_of(aad.len(), text.len());
+            let start = vaes256::Start::of(reverse(j0), hash_all_but_last(key, aad), lengths);
+            vaes256::short::<SEAL, 7>(&key.rounds, powers, &start, text)
         }
-        4..=6 => {
+        6 => {
             let start = Start::of(key, j0, aligned, aad, text.len());
             flight::<SEAL, 2, { NEAR + PAD }, false>(key, near, start, &[0; 64 * STEP], text)
         }
@@ -238,8 +243,8 @@ fn fly<const SEAL: bool, const AFTER: bool>(
 /// One AES round.
 #[inline]
 #[target_feature(enable = "avx512f,vaes")]
-fn round<const N: usize>(state: &mut [__m512i; N], key: &__m128i) {
-    let key = broadcast_of(key);
+fn round<const R: usize, const N: usize>(state: &mut [__m512i; N], keys: &Rounds) {
+    let key = broadcast_nth::<R, 15>(keys);
     for block in state {
         *block = _mm512_aesenc_epi128(*block, key);
     }

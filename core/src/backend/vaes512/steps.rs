@@ -320,15 +320,15 @@ pub(super) static CONSTANTS: Constants = {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn crypt_step(key: &Schedule, counter: __m128i, mut chunk: InOut<'_, '_, Array<u8, U512>>) {
-    let first = broadcast_of(&key.rounds[0]);
+    let first = broadcast_nth::<0, 15>(&key.rounds);
     let mut counters = _mm512_add_epi32(broadcast(counter), upward());
     let mut state = [first; STEP];
     for block in &mut state {
         *block = _mm512_xor_si512(reverse_quad(counters), first);
         counters = _mm512_add_epi32(counters, four());
     }
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round(&mut state, &key.rounds[R]); });
-    let last = broadcast_of(&key.rounds[14]);
+    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => { round::<R, _>(&mut state, &key.rounds); });
+    let last = broadcast_nth::<14, 15>(&key.rounds);
     unroll!(I in 0 1 2 3 4 5 6 7 => {
         let text = load_quad(&chunk.get_in().0.as_chunks::<64>().0[I]);
         let output = _mm512_aesenclast_epi128(state[I], _mm512_xor_si512(last, text));
