@@ -217,7 +217,7 @@ impl Expanded {
 
     /// Encrypts (SEAL) or decrypts messages and computes their tags, each under its own key or else under this one. Their
     /// lengths were checked.
-    pub(crate) fn run<J: batch::Job, const SEAL: bool>(&self, jobs: &mut [J]) {
+    pub(crate) fn run<'k, J: batch::Job<'k>, const SEAL: bool>(&'k self, jobs: &mut [J]) {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Vaes512(key) => batch::run::<_, J, SEAL>(key, jobs),

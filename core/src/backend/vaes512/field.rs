@@ -149,6 +149,7 @@ impl<const N: usize> Powers<N> {
 }
 
 /// Four sums of products in GF(2)[x], one a lane, not yet reduced.
+#[derive(Clone, Copy)]
 pub(super) struct QuadSum {
     pub(super) low: __m512i,
     pub(super) middle: __m512i,

@@ -12,97 +12,209 @@
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
+use super::weave::aes;
 use super::*;
 
-/// Messages of one to four blocks each, and their tags.
+/// Messages of one to four blocks each, and their tags: G groups of four.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-pub(super) fn lanes<const SEAL: bool>(blocks: usize, key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
-    match blocks {
-        1 => four_lanes::<SEAL, 1>(key, jobs),
-        2 => four_lanes::<SEAL, 2>(key, jobs),
-        3 => four_lanes::<SEAL, 3>(key, jobs),
-        _ => four_lanes::<SEAL, 4>(key, jobs),
+pub(super) fn lanes<'k, const SEAL: bool, J: Job<'k>, const G: usize>(
+    blocks: usize,
+    key: &Schedule,
+    jobs: &mut [J],
+    places: &[[usize; GROUP]; G],
+) {
+    let (text, aad) = (16 * blocks, jobs[places[0][0]].aad().len());
+    let odd = |job: &J| (job.length() ^ text) | (job.aad().len() ^ aad);
+    let whole = places.as_flattened().iter().fold(aad % 16, |all, &i| all | odd(&jobs[i])) == 0;
+    match (blocks, whole) {
+        (1, true) => groups::<SEAL, J, G, 1, true>(key, jobs, places),
+        (2, true) => groups::<SEAL, J, G, 2, true>(key, jobs, places),
+        (3, true) => groups::<SEAL, J, G, 3, true>(key, jobs, places),
+        (_, true) => groups::<SEAL, J, G, 4, true>(key, jobs, places),
+        (1, false) => groups::<SEAL, J, G, 1, false>(key, jobs, places),
+        (2, false) => groups::<SEAL, J, G, 2, false>(key, jobs, places),
+        (3, false) => groups::<SEAL, J, G, 3, false>(key, jobs, places),
+        (_, false) => groups::<SEAL, J, G, 4, false>(key, jobs, places),
     }
 }
 
-/// Those of B blocks, of which the last may not be whole.
+/// Those of B blocks, of which the last may not be whole. WHOLE: all are, and those of the AAD, of which there are equally many:
+/// to look at lengths is a third of the instructions otherwise.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
-fn four_lanes<const SEAL: bool, const B: usize>(key: &Schedule, jobs: &mut [Parts<'_>; GROUP]) {
-    const { assert!(1 <= B && B <= 4) };
-    path!(vaes512.lanes, SEAL, B);
-    let [a, b, c, d] = &mut *jobs;
-    let lengths = [a.text.len(), b.text.len(), c.text.len(), d.text.len()];
-    // One to sixteen bytes of the last block; of four messages, side by side.
-    let mut last_bytes = 0;
-    unroll!(J in 0 1 2 3 => {
-        let part = lengths[J].wrapping_sub(16 * (B - 1));
-        assert!((1..=16).contains(&part));
-        last_bytes |= (0xffff >> (16 - part)) << (16 * J);
-    });
-
-    // Hashed first: where this branches, the compiler would put the vectors of the rounds on the stack.
-    let near = &key.near;
-    let mut sum = QuadSum::zero();
-    let blocks = a.aad.len().div_ceil(16);
-    let alike = [b.aad.len(), c.aad.len(), d.aad.len()].iter().all(|length| length.div_ceil(16) == blocks);
-    if B + 1 + blocks <= NEAR && alike {
-        for i in 0..blocks {
-            let at = 16 * i;
-            let quad = quad_of(block_at(a.aad, at), block_at(b.aad, at), block_at(c.aad, at), block_at(d.aad, at));
-            add(&mut sum, reverse_quad(quad), near, B + 1 + blocks - i);
-        }
-    } else {
-        add(&mut sum, hash_each_but_last(key, [a.aad, b.aad, c.aad, d.aad]), near, B + 2);
+fn groups<'k, const SEAL: bool, J: Job<'k>, const G: usize, const B: usize, const WHOLE: bool>(
+    key: &Schedule,
+    jobs: &mut [J],
+    places: &[[usize; GROUP]; G],
+) {
+    const { assert!(1 <= B && B <= 4 && 1 <= G && G <= 2) };
+    path!(vaes512.lanes, SEAL, 8 * (G - 1) + 4 * usize::from(WHOLE) + B);
+    let one = Group::<B, WHOLE>::of::<J, G, 0>(key, places[0].map(|i| &jobs[i]));
+    let two = (G == 2).then(|| places[G - 1].map(|i| &jobs[i]));
+    let two = match two {
+        Some(jobs) => Group::<B, WHOLE>::of::<J, G, 1>(key, jobs),
+        None => one,
+    };
+    let mut states = [one.counters(key), two.counters(key)];
+    encrypt_lanes::<G, B>(&key.rounds, &mut states);
+    one.finish::<SEAL, J, G, 0>(key, states[0], places[0], jobs);
+    if G == 2 {
+        two.finish::<SEAL, J, G, 1>(key, states[1], places[G - 1], jobs);
     }
-    let ends = |job: &Parts<'_>| lengths_of(job.aad.len(), job.text.len());
-    add(&mut sum, quad_of(ends(a), ends(b), ends(c), ends(d)), near, 1);
-    let nonces = quad_of(block_of(a.nonce), block_of(b.nonce), block_of(c.nonce), block_of(d.nonce));
-    let mut texts = transpose([quad_at(a.text, 0), quad_at(b.text, 0), quad_at(c.text, 0), quad_at(d.text, 0)]);
+}
 
-    let first = _mm512_xor_si512(nonces, broadcast_nth::<0, 15>(&key.rounds));
-    let mut masks = first;
-    let mut states = [first; B];
-    for (state, counter) in states.iter_mut().zip(2..) {
-        *state = _mm512_xor_si512(first, broadcast(_mm_set_epi32((counter ^ 1) << 24, 0, 0, 0)));
-    }
-    unroll!(R in 1 2 3 4 5 6 7 8 9 10 11 12 13 => {
-        let round = broadcast_nth::<R, 15>(&key.rounds);
-        masks = _mm512_aesenc_epi128(masks, round);
-        for state in &mut states {
-            *state = _mm512_aesenc_epi128(*state, round);
+/// Four messages of B blocks before their rounds, and what is hashed by then.
+#[derive(Clone, Copy)]
+struct Group<const B: usize, const WHOLE: bool> {
+    nonces: __m512i,
+    sum: QuadSum,
+    /// Of each message's bytes ones.
+    masks: [u64; GROUP],
+    /// Of those of its last block, of which it has one to sixteen, side by side.
+    last_bytes: u64,
+}
+
+// G and I only say who calls: an instance with one caller is inlined, and with two the vectors pass through memory.
+impl<const B: usize, const WHOLE: bool> Group<B, WHOLE> {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+    fn of<'k, J: Job<'k>, const G: usize, const I: usize>(key: &Schedule, [a, b, c, d]: [&J; GROUP]) -> Self {
+        let mut masks = [u64::MAX >> (64 - 16 * B); GROUP];
+        let mut last_bytes = u64::MAX;
+        if !WHOLE {
+            last_bytes = 0;
+            unroll!(L in 0 1 2 3 => {
+                let length = [a, b, c, d][L].length();
+                assert!((1..=16).contains(&length.wrapping_sub(16 * (B - 1))));
+                masks[L] = u64::MAX >> (64 - length);
+                last_bytes |= masks[L] >> (16 * (B - 1)) << (16 * L);
+            });
         }
-    });
-    let last = broadcast_nth::<14, 15>(&key.rounds);
-    masks = _mm512_aesenclast_epi128(masks, last);
-
-    unroll!(I in 0 1 2 3 => {
-        if I < B {
-            let output = _mm512_aesenclast_epi128(states[I], _mm512_xor_si512(last, texts[I]));
-            let mut hashed = if SEAL { output } else { texts[I] };
-            if SEAL && I == B - 1 {
-                hashed = _mm512_maskz_mov_epi8(last_bytes, hashed);
+        // Hashed first: where this branches, the compiler would put the vectors of the rounds on the stack.
+        let near = &key.near;
+        let mut sum = QuadSum::zero();
+        let aads = [a.aad(), b.aad(), c.aad(), d.aad()];
+        let blocks = aads[0].len().div_ceil(16);
+        let alike = WHOLE || aads.iter().all(|aad| aad.len().div_ceil(16) == blocks);
+        if B + 1 + blocks <= NEAR && alike {
+            for i in 0..blocks {
+                let at = 16 * i;
+                let [a, b, c, d] = aads.map(|aad| if WHOLE { whole_block_at(aad, at) } else { block_at(aad, at) });
+                add(&mut sum, reverse_quad(quad_of(a, b, c, d)), near, B + 1 + blocks - i);
             }
-            add(&mut sum, reverse_quad(hashed), near, B + 1 - I);
-            texts[I] = output;
+        } else {
+            add(&mut sum, hash_each_but_last(key, aads), near, B + 2);
         }
-    });
-    let quads = transpose(texts);
-    put_masked_at(a.text, 0, quads[0]);
-    put_masked_at(b.text, 0, quads[1]);
-    put_masked_at(c.text, 0, quads[2]);
-    put_masked_at(d.text, 0, quads[3]);
-    let tags = _mm512_xor_si512(reverse_quad(sum.reduce_each()), masks);
-    *a.tag = to_bytes(_mm512_castsi512_si128(tags));
-    *b.tag = to_bytes(_mm512_extracti32x4_epi32(tags, 1));
-    *c.tag = to_bytes(_mm512_extracti32x4_epi32(tags, 2));
-    *d.tag = to_bytes(_mm512_extracti32x4_epi32(tags, 3));
+        let ends = if WHOLE {
+            broadcast(lengths_of(aads[0].len(), 16 * B))
+        } else {
+            let ends = |job: &J| lengths_of(job.aad().len(), job.length());
+            quad_of(ends(a), ends(b), ends(c), ends(d))
+        };
+        add(&mut sum, ends, near, 1);
+        let nonces = quad_of(block_of(a.nonce()), block_of(b.nonce()), block_of(c.nonce()), block_of(d.nonce()));
+        Self { nonces, sum, masks, last_bytes }
+    }
+
+    /// Vector 0: J0; then a block a vector; after the first AES key.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn counters(&self, key: &Schedule) -> [__m512i; 5] {
+        let first = _mm512_xor_si512(self.nonces, broadcast_nth::<0, 15>(&key.rounds));
+        let mut counters = [first; 5];
+        for (block, counter) in counters[1..].iter_mut().zip(2..) {
+            *block = _mm512_xor_si512(first, broadcast(_mm_set_epi32((counter ^ 1) << 24, 0, 0, 0)));
+        }
+        counters
+    }
+
+    /// The last AES round, the texts, and the tags.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq")]
+    fn finish<'k, const SEAL: bool, J: Job<'k>, const G: usize, const I: usize>(
+        self,
+        key: &Schedule,
+        states: [__m512i; 5],
+        places: [usize; GROUP],
+        jobs: &mut [J],
+    ) {
+        let Self { mut sum, masks, last_bytes, .. } = self;
+        let mut texts = [_mm512_setzero_si512(); 4];
+        unroll!(L in 0 1 2 3 => { texts[L] = load_masked(jobs[places[L]].parts().text, 0, masks[L]); });
+        texts = transpose(texts);
+        let last = broadcast_nth::<14, 15>(&key.rounds);
+        unroll!(K in 0 1 2 3 => {
+            if K < B {
+                let output = _mm512_aesenclast_epi128(states[K + 1], _mm512_xor_si512(last, texts[K]));
+                let mut hashed = if SEAL { output } else { texts[K] };
+                if SEAL && K == B - 1 && !WHOLE {
+                    hashed = _mm512_maskz_mov_epi8(last_bytes, hashed);
+                }
+                add(&mut sum, reverse_quad(hashed), &key.near, B + 1 - K);
+                texts[K] = output;
+            }
+        });
+        let texts = transpose(texts);
+        let tags = _mm512_xor_si512(reverse_quad(sum.reduce_each()), _mm512_aesenclast_epi128(states[0], last));
+        let tags = [
+            _mm512_castsi512_si128(tags),
+            _mm512_extracti32x4_epi32(tags, 1),
+            _mm512_extracti32x4_epi32(tags, 2),
+            _mm512_extracti32x4_epi32(tags, 3),
+        ];
+        unroll!(L in 0 1 2 3 => {
+            let parts = jobs[places[L]].parts();
+            store_masked(parts.text, masks[L], texts[L]);
+            store(parts.tag, tags[L]);
+        });
+    }
+}
+
+/// An arm for groups and blocks: the rounds of all their vectors.
+macro_rules! rounds {
+    (($rounds:ident, $states:ident) $($groups:literal $blocks:literal $count:tt: $([$group:literal $vector:literal] $register:tt)*;)*) => {
+        match (G, B) {
+            $(
+                // SAFETY: it reads the key through a reference, writes no memory, and names all registers that it changes.
+                ($groups, $blocks) => unsafe {
+                    asm!(
+                        aes!(1, $count), aes!(2, $count), aes!(3, $count), aes!(4, $count), aes!(5, $count),
+                        aes!(6, $count), aes!(7, $count), aes!(8, $count), aes!(9, $count), aes!(10, $count),
+                        aes!(11, $count), aes!(12, $count), aes!(13, $count),
+                        rounds = in(reg) $rounds.as_ptr(),
+                        $(inout($register) $states[$group][$vector],)*
+                        out("zmm20") _,
+                        options(nostack, readonly, preserves_flags),
+                    );
+                },
+            )*
+            _ => unreachable!("one group or two, of one to four blocks"),
+        }
+    };
+}
+
+/// Rounds 1 to 13 of G groups, J0 and B blocks each. By hand: the compiler puts those of J0 behind all others.
+#[inline]
+#[target_feature(enable = "avx512f,vaes")]
+fn encrypt_lanes<const G: usize, const B: usize>(rounds: &Rounds, states: &mut [[__m512i; 5]; 2]) {
+    rounds! {
+        (rounds, states)
+        1 1 2: [0 0] "zmm0" [0 1] "zmm1";
+        1 2 3: [0 0] "zmm0" [0 1] "zmm1" [0 2] "zmm2";
+        1 3 4: [0 0] "zmm0" [0 1] "zmm1" [0 2] "zmm2" [0 3] "zmm3";
+        1 4 5: [0 0] "zmm0" [0 1] "zmm1" [0 2] "zmm2" [0 3] "zmm3" [0 4] "zmm4";
+        2 1 4: [0 0] "zmm0" [0 1] "zmm1" [1 0] "zmm2" [1 1] "zmm3";
+        2 2 6: [0 0] "zmm0" [0 1] "zmm1" [0 2] "zmm2" [1 0] "zmm3" [1 1] "zmm4" [1 2] "zmm5";
+        2 3 8: [0 0] "zmm0" [0 1] "zmm1" [0 2] "zmm2" [0 3] "zmm3" [1 0] "zmm4" [1 1] "zmm5" [1 2] "zmm6" [1 3] "zmm7";
+        2 4 10: [0 0] "zmm0" [0 1] "zmm1" [0 2] "zmm2" [0 3] "zmm3" [0 4] "zmm4"
+            [1 0] "zmm5" [1 1] "zmm6" [1 2] "zmm7" [1 3] "zmm8" [1 4] "zmm9";
+    }
 }
 
 /// Adds a block in each lane, times this power of H'.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
 fn add(sum: &mut QuadSum, blocks: __m512i, near: &Near, power: usize) {
-    sum.add(blocks, broadcast_of(&near.plain[NEAR - power]), broadcast_of(&near.folded[NEAR - power]));
+    sum.add(blocks, broadcast_now(&near.plain[NEAR - power]), broadcast_now(&near.folded[NEAR - power]));
 }
 
 /// What waits for the last block of AAD, and that block, of four messages.

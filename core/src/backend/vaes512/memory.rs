@@ -33,6 +33,23 @@ pub(super) fn broadcast_of(block: &__m128i) -> __m512i {
     broadcast_nth::<0, 1>(core::array::from_ref(block))
 }
 
+/// The same where it stands: the compiler may neither load it before nor keep it, which it would on the stack.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn broadcast_now(block: &__m128i) -> __m512i {
+    let quad;
+    // SAFETY: it reads the block.
+    unsafe {
+        asm!(
+            "vbroadcasti32x4 {quad}, [{block}]",
+            block = in(reg) block,
+            quad = lateout(zmm_reg) quad,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    quad
+}
+
 /// Block I of N likewise. The number is in the load, which would take an instruction for the address otherwise.
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -101,12 +118,11 @@ pub(super) fn block_at(bytes: &[u8], at: usize) -> __m128i {
     unsafe { _mm_maskz_loadu_epi8(mask as u16, bytes.as_ptr().wrapping_add(at).cast()) }
 }
 
-/// Up to 64 bytes from `at` on, and zeros behind them.
+/// The block at `at`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn quad_at(bytes: &[u8], at: usize) -> __m512i {
-    // SAFETY: the mask has a bit for each of up to 64 bytes that the slice has from `at` on, and a masked load touches no other.
-    unsafe { _mm512_maskz_loadu_epi8(quad_mask(bytes, at), bytes.as_ptr().wrapping_add(at).cast()) }
+#[target_feature(enable = "avx512f")]
+pub(super) fn whole_block_at(bytes: &[u8], at: usize) -> __m128i {
+    load(bytes[at..].first_chunk().expect("a block"))
 }
 
 /// Stores up to 64 bytes from `at` on, as many as there are.
@@ -133,6 +149,15 @@ pub(super) fn put_quad_at(bytes: &mut [u8], at: usize, quad: __m512i) {
 pub(super) fn put_masked_at(bytes: &mut [u8], at: usize, quad: __m512i) {
     // SAFETY: the mask has a bit for each of up to 64 bytes that the slice has from `at` on, and a masked store touches no other.
     unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().wrapping_add(at).cast(), quad_mask(bytes, at), quad) };
+}
+
+/// Stores the bytes of `mask`, which the slice has.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn store_masked(bytes: &mut [u8], mask: u64, quad: __m512i) {
+    check_mask(bytes.len(), 0, mask);
+    // SAFETY: the bytes of the mask lie in the slice, and a masked store touches no other.
+    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), mask, quad) };
 }
 
 #[inline]

@@ -33,7 +33,7 @@ use aead::inout::{InOut, InOutBuf};
 use zeroize::optimization_barrier;
 
 use super::Kernel;
-use super::batch::{GROUP, Grouped, Parts};
+use super::batch::{GROUP, Grouped, Job};
 use super::lazy::Lazy;
 use super::vaes256;
 use super::x86::{
@@ -90,18 +90,17 @@ impl Grouped for Expanded {
     }
 
     #[inline]
-    fn group<const SEAL: bool>(class: usize, keys: [&Self; GROUP], jobs: &mut [Parts<'_>; GROUP]) {
-        let [one, others @ ..] = keys;
-        if class > 0 && others.iter().all(|key| core::ptr::eq(*key, one)) {
-            // SAFETY: a key's proof exists only if `detect` saw every feature that `lanes` enables.
-            unsafe { lanes::<SEAL>(class, &one.schedule, jobs) };
-        } else {
-            // Each under a key of its own: four flights with alternating rounds took 22 ns a message, one after the other 18.
-            for (key, Parts { nonce, aad, text, tag }) in keys.iter().zip(jobs) {
-                let text = InOutBuf::from(&mut **text);
-                **tag = if SEAL { key.seal(nonce, aad, text) } else { key.open(nonce, aad, text) };
-            }
+    fn groups<'k, const SEAL: bool, J: Job<'k>, const G: usize>(
+        &self,
+        class: usize,
+        jobs: &mut [J],
+        places: &[[usize; GROUP]; G],
+    ) -> bool {
+        if class > 0 {
+            // SAFETY: `self.proof` exists only if `detect` saw every feature that `lanes` enables.
+            unsafe { lanes::<SEAL, J, G>(class, &self.schedule, jobs, places) };
         }
+        class > 0
     }
 
     fn clear() {

@@ -5,7 +5,7 @@
 use super::steps::{pair, reduce};
 use super::*;
 
-/// One AES round of a flight's vectors, zmm0 to zmm8.
+/// One AES round of a flight's vectors, zmm0 to zmm8, or of ten that batches have.
 macro_rules! aes {
     ($round:tt, 1) => { aes!(@ $round, 0) };
     ($round:tt, 2) => { aes!(@ $round, 0 1) };
@@ -16,6 +16,7 @@ macro_rules! aes {
     ($round:tt, 7) => { aes!(@ $round, 0 1 2 3 4 5 6) };
     ($round:tt, 8) => { aes!(@ $round, 0 1 2 3 4 5 6 7) };
     ($round:tt, 9) => { aes!(@ $round, 0 1 2 3 4 5 6 7 8) };
+    ($round:tt, 10) => { aes!(@ $round, 0 1 2 3 4 5 6 7 8 9) };
     (@ $round:tt, $($state:tt)*) => {
         concat!(
             "vbroadcasti32x4 zmm20, [{rounds} + 16 * ", $round, "]",
@@ -23,6 +24,8 @@ macro_rules! aes {
         )
     };
 }
+
+pub(super) use aes;
 
 /// One vector of ciphertext and its products; that of a pair has its own name.
 macro_rules! single {
