@@ -61,7 +61,7 @@ mod counters {
             steps: Seal 1..=5, Open 1..=5;
             any: Seal 1..=5, Open 1..=5;
             from: Seal 0..=1, Open 0..=1;
-            end: Seal 0..=7, Open 0..=7;
+            end: Seal 1..=7, Open 1..=7;
             lanes: Seal 1..=16, Open 1..=16;
             aad: Both 0..=3;
             hash: Both 1..=8;

@@ -118,13 +118,18 @@ fn round(sweep: &Sweep, checker: &mut Checker, backends: &[Backend], number: u64
 }
 
 impl Random64 {
-    /// Mostly short, mostly at edges; under one key or three.
+    /// Mostly short, mostly at edges; under one key or three. In one round of four many of one size side by side, as rows of a table.
     fn new(bytes: &mut Stream) -> Result<Self> {
         let keys: Vec<[u8; 32]> = (0..*bytes.one_of(&[1, 1, 3])).map(|_| bytes.array()).collect();
         let rivals: Vec<_> = keys.iter().map(Rivals::new).collect();
-        let message = |_| {
-            let key = bytes.below(0..keys.len());
-            let (text, aad) = (text_length(bytes), aad_length(bytes));
+        let rows = bytes.below(0..4) == 0;
+        let mut row = (0, 0);
+        let message = |i| {
+            if rows && (i == 0 || bytes.below(0..32) == 0) {
+                row = (row_length(bytes), *bytes.one_of(&[0, 13, 16, 32, 48, 64, 96]));
+            }
+            let key = if rows && bytes.below(0..32) > 0 { 0 } else { bytes.below(0..keys.len()) };
+            let (text, aad) = if rows { row } else { (text_length(bytes), aad_length(bytes)) };
             let (nonce, aad, text) = (bytes.array(), bytes.bytes(aad), bytes.bytes(text));
             let mut sealed = Vec::new();
             let tag = rivals[key].seal(&nonce, &aad, &text, &mut sealed)?;
@@ -145,6 +150,14 @@ fn text_length(bytes: &mut Stream) -> usize {
         800..980 => bytes.below(0..1500),
         980..998 => bytes.below(0..8192),
         _ => bytes.below(0..LONGEST + 1),
+    }
+}
+
+/// Up to four blocks, mostly whole ones.
+fn row_length(bytes: &mut Stream) -> usize {
+    match bytes.below(0..4) {
+        0 => bytes.below(0..66),
+        _ => 16 * bytes.below(1..5),
     }
 }
 

@@ -12,7 +12,7 @@
 
 #![allow(unsafe_code, reason = "CONTRIBUTING.md: loads, stores and the calls that a proof token allows")]
 
-use super::weave::aes;
+use super::weave::aes_round;
 use super::*;
 
 /// Messages of one to four blocks each, and their tags: G groups of four.
@@ -177,9 +177,9 @@ macro_rules! rounds {
                 // SAFETY: it reads the key through a reference, writes no memory, and names all registers that it changes.
                 ($groups, $blocks) => unsafe {
                     asm!(
-                        aes!(1, $count), aes!(2, $count), aes!(3, $count), aes!(4, $count), aes!(5, $count),
-                        aes!(6, $count), aes!(7, $count), aes!(8, $count), aes!(9, $count), aes!(10, $count),
-                        aes!(11, $count), aes!(12, $count), aes!(13, $count),
+                        aes_round!(1, $count), aes_round!(2, $count), aes_round!(3, $count), aes_round!(4, $count), aes_round!(5, $count),
+                        aes_round!(6, $count), aes_round!(7, $count), aes_round!(8, $count), aes_round!(9, $count), aes_round!(10, $count),
+                        aes_round!(11, $count), aes_round!(12, $count), aes_round!(13, $count),
                         rounds = in(reg) $rounds.as_ptr(),
                         $(inout($register) $states[$group][$vector],)*
                         out("zmm20") _,

@@ -6,17 +6,17 @@ use super::steps::{pair, reduce};
 use super::*;
 
 /// One AES round of a flight's vectors, zmm0 to zmm8, or of ten that batches have.
-macro_rules! aes {
-    ($round:tt, 1) => { aes!(@ $round, 0) };
-    ($round:tt, 2) => { aes!(@ $round, 0 1) };
-    ($round:tt, 3) => { aes!(@ $round, 0 1 2) };
-    ($round:tt, 4) => { aes!(@ $round, 0 1 2 3) };
-    ($round:tt, 5) => { aes!(@ $round, 0 1 2 3 4) };
-    ($round:tt, 6) => { aes!(@ $round, 0 1 2 3 4 5) };
-    ($round:tt, 7) => { aes!(@ $round, 0 1 2 3 4 5 6) };
-    ($round:tt, 8) => { aes!(@ $round, 0 1 2 3 4 5 6 7) };
-    ($round:tt, 9) => { aes!(@ $round, 0 1 2 3 4 5 6 7 8) };
-    ($round:tt, 10) => { aes!(@ $round, 0 1 2 3 4 5 6 7 8 9) };
+macro_rules! aes_round {
+    ($round:tt, 1) => { aes_round!(@ $round, 0) };
+    ($round:tt, 2) => { aes_round!(@ $round, 0 1) };
+    ($round:tt, 3) => { aes_round!(@ $round, 0 1 2) };
+    ($round:tt, 4) => { aes_round!(@ $round, 0 1 2 3) };
+    ($round:tt, 5) => { aes_round!(@ $round, 0 1 2 3 4) };
+    ($round:tt, 6) => { aes_round!(@ $round, 0 1 2 3 4 5) };
+    ($round:tt, 7) => { aes_round!(@ $round, 0 1 2 3 4 5 6) };
+    ($round:tt, 8) => { aes_round!(@ $round, 0 1 2 3 4 5 6 7) };
+    ($round:tt, 9) => { aes_round!(@ $round, 0 1 2 3 4 5 6 7 8) };
+    ($round:tt, 10) => { aes_round!(@ $round, 0 1 2 3 4 5 6 7 8 9) };
     (@ $round:tt, $($state:tt)*) => {
         concat!(
             "vbroadcasti32x4 zmm20, [{rounds} + 16 * ", $round, "]",
@@ -25,7 +25,7 @@ macro_rules! aes {
     };
 }
 
-pub(super) use aes;
+pub(super) use aes_round;
 
 /// One vector of ciphertext and its products; that of a pair has its own name.
 macro_rules! single {
@@ -63,19 +63,19 @@ macro_rules! after {
                 // or more, writes no memory, and names all registers that it changes.
                 $count => unsafe {
                     asm!(
-                        aes!(1, $count), pair!(load first), pair!(low first),
-                        aes!(2, $count), pair!(high first), pair!(middle first),
-                        aes!(3, $count), pair!(load 2), pair!(low 2),
-                        aes!(4, $count), pair!(high 2), pair!(middle 2),
-                        aes!(5, $count), pair!(load 4), pair!(low 4),
-                        aes!(6, $count), pair!(high 4), pair!(middle 4),
-                        aes!(7, $count), pair!(load 6), pair!(low 6),
-                        aes!(8, $count), pair!(high 6), pair!(middle 6),
-                        aes!(9, $count), reduce!(join),
-                        aes!(10, $count), reduce!(once),
-                        aes!(11, $count), reduce!(twice),
-                        aes!(12, $count), reduce!(sum),
-                        aes!(13, $count),
+                        aes_round!(1, $count), pair!(load first), pair!(low first),
+                        aes_round!(2, $count), pair!(high first), pair!(middle first),
+                        aes_round!(3, $count), pair!(load 2), pair!(low 2),
+                        aes_round!(4, $count), pair!(high 2), pair!(middle 2),
+                        aes_round!(5, $count), pair!(load 4), pair!(low 4),
+                        aes_round!(6, $count), pair!(high 4), pair!(middle 4),
+                        aes_round!(7, $count), pair!(load 6), pair!(low 6),
+                        aes_round!(8, $count), pair!(high 6), pair!(middle 6),
+                        aes_round!(9, $count), reduce!(join),
+                        aes_round!(10, $count), reduce!(once),
+                        aes_round!(11, $count), reduce!(twice),
+                        aes_round!(12, $count), reduce!(sum),
+                        aes_round!(13, $count),
                         rounds = in(reg) $key.rounds.as_ptr(),
                         plain = in(reg) $powers.plain[P - PAD - 4 * STEP..].as_ptr(),
                         folded = in(reg) $powers.folded[P - PAD - 4 * STEP..].as_ptr(),
@@ -138,11 +138,11 @@ macro_rules! within {
     (@ ($key:ident, $plain:ident, $folded:ident, $hashed:ident, $state:ident, $sum:ident, $order:ident, $polynomial:ident)
         $count:tt { $($round:literal: [$($hash:expr),*])* } $($i:literal $register:tt)*) => {
         asm!(
-            $(aes!($round, $count), $($hash,)*)*
-            aes!(10, $count), reduce!(join),
-            aes!(11, $count), reduce!(once),
-            aes!(12, $count), reduce!(twice),
-            aes!(13, $count), reduce!(sum),
+            $(aes_round!($round, $count), $($hash,)*)*
+            aes_round!(10, $count), reduce!(join),
+            aes_round!(11, $count), reduce!(once),
+            aes_round!(12, $count), reduce!(twice),
+            aes_round!(13, $count), reduce!(sum),
             rounds = in(reg) $key.rounds.as_ptr(),
             plain = in(reg) $plain.as_ptr(),
             folded = in(reg) $folded.as_ptr(),
