@@ -52,7 +52,7 @@ mod counters {
         //   steps    so many steps, 5 for more, from a counter that fits the kernel's windows; any: from another one
         //   from     a start that was hashed from a nonce; 1 where its counter wraps
         //   end      see the kernel: which loads and stores the last vector takes
-        //   lanes    four messages of a batch under one key, of 1 to 4 blocks each; 4 more: of whole blocks; 8 more: eight messages
+        //   lanes    four messages of a batch under one key, of 1 to 4 blocks each; 4 more: of whole blocks; 8 more: eight of those
         //   aad      none, part of a block, one block, more; hash: whole blocks of it, as many as are reduced at once
         vaes512 {
             short: Seal 0..=7, Open 0..=7;
@@ -62,7 +62,7 @@ mod counters {
             any: Seal 1..=5, Open 1..=5;
             from: Seal 0..=1, Open 0..=1;
             end: Seal 1..=7, Open 1..=7;
-            lanes: Seal 1..=16, Open 1..=16;
+            lanes: Seal 1..=12, Open 1..=12;
             aad: Both 0..=3;
             hash: Both 1..=8;
         }
