@@ -63,6 +63,11 @@ const FAULTS: &[(&str, &str)] = &[
     ("error=InvalidCiphertextException", "KeyFileCorrupt"),
 ];
 
+/// The same of a call that gave the KMS no wrapped key: what it does not take is the request.
+fn without_a_key(expected: &'static str) -> &'static str {
+    if expected == "KeyFileCorrupt" { "InvalidRequest" } else { expected }
+}
+
 /// A client with the time that this fault takes, and no more where that is for ever.
 fn client_that_meets(ours: &Ours, fault: &str) -> AwsKms {
     let (attempt, call) = if fault == "silent" { (SOON, SOON * 4) } else { (PATIENCE, PATIENCE) };
@@ -84,7 +89,7 @@ fn every_fault_at_creation_and_cold_open_is_told_and_leaves_nothing_half_done() 
         ours.fault(fault);
         let created = service.create_table(&TableSpec::new("planes")).unwrap_err();
         let opened = service.open_table("flights").unwrap_err();
-        assert_eq!((name(&created).as_str(), name(&opened).as_str()), (*expected, *expected), "{fault}");
+        assert_eq!((name(&created).as_str(), name(&opened).as_str()), (without_a_key(expected), *expected), "{fault}");
         ours.fault("none");
         assert_eq!(service.tables().unwrap(), ["flights"], "{fault}");
         assert_eq!(patient.open_table("flights").unwrap().base().open(b"key", &record).unwrap(), b"text", "{fault}");
@@ -151,7 +156,8 @@ fn every_fault_at_a_rewrap_and_at_a_switch_leaves_the_table_as_it_was_and_the_ne
             } else {
                 service.switch_key("flights", &[to]).map(drop)
             };
-            assert_eq!(name(&refused.unwrap_err()), *expected, "{fault} at {operation}");
+            let expected = if operation == "GenerateDataKey" { without_a_key(expected) } else { expected };
+            assert_eq!(name(&refused.unwrap_err()), expected, "{fault} at {operation}");
             ours.fault("none");
             assert_eq!(under(), before, "{fault} at {operation}");
             opens();
