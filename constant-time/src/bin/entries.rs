@@ -16,7 +16,7 @@ use tablecrypt_core::{
 
 const NONCE: [u8; 12] = [1; 12];
 static AAD: [u8; 300] = [2; 300];
-const LONGEST: usize = 2600;
+const LONGEST: usize = 3500;
 /// Of the lengths each so many-th: an emulated CPU is a hundred times as slow.
 const SOME: usize = if cfg!(target_arch = "aarch64") { 4 } else { 1 };
 
@@ -92,9 +92,13 @@ fn run(backend: Backend, place: &mut Place) {
     for (i, length) in [0, 1, 40, 16, 500, 96, 1500, 1024, 2500].into_iter().enumerate().step_by(SOME.div_ceil(2)) {
         any_nonce(cipher, &AAD[..AADS[i]], place, length);
     }
-    let lengths = (0..20).chain([31, 32, 33, 47, 48, 49, 63, 64, 65, 79, 80, 81, 95, 96, 97, 112]);
-    for length in lengths.step_by(SOME * SOME) {
+    let lengths = [0, 1, 7, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 80, 97, 112];
+    for length in lengths.into_iter().step_by(SOME * SOME) {
         batch(cipher, other, &AAD[..AADS[length % AADS.len()]], place, length);
+    }
+    // Whole blocks, of AAD too, are a way of their own.
+    for (length, aad) in [(16, 16), (32, 32), (48, 0), (64, 48), (64, 112)].into_iter().step_by(SOME) {
+        batch(cipher, other, &AAD[..aad], place, length);
     }
     xaes(backend, place);
 }
@@ -162,36 +166,40 @@ fn any_nonce(cipher: &Aes256Gcm, aad: &[u8], place: &mut Place, length: usize) {
     }
 }
 
-/// Five messages of a length and one that is longer: a group of four, one that is left over, and one alone.
+/// Messages of a batch, and the bytes that each may have.
+const BATCH: usize = 14;
+const EACH: usize = 250;
+
+/// Thirteen messages of a length and one that is longer: a group of eight, one of four, one that is left over, and one alone; under
+/// one key, and told for each, which is one or, if the length is odd, two.
 fn batch(cipher: &Aes256Gcm, other: &Aes256Gcm, aad: &[u8], place: &mut Place, length: usize) {
-    for two_keys in [false, true] {
-        let keys = if two_keys { [cipher, other] } else { [cipher; 2] };
-        let mut tags = [[0; 16]; 6];
-        let lengths = [length, length, length, length, length, length + 130];
-        place.text.chunks_mut(400).zip(lengths).for_each(|(text, length)| marks::hide(&mut text[..length]));
-        let mut texts = place.text.chunks_mut(400).zip(lengths).map(|(text, length)| &mut text[..length]);
-        let mut messages = core::array::from_fn::<_, 6, _>(|i| {
-            let text = texts.next().expect("six places");
-            (keys[i % 2], SealMessage { nonce: [i as u8; 12], aad, text, tag: [0; 16] })
+    for keys in [None, Some([cipher, if length % 2 == 0 { cipher } else { other }])] {
+        let lengths: [usize; BATCH] = core::array::from_fn(|i| if i < BATCH - 1 { length } else { length + 130 });
+        place.text.chunks_mut(EACH).zip(lengths).for_each(|(text, length)| marks::hide(&mut text[..length]));
+        let mut texts = place.text.chunks_mut(EACH).zip(lengths).map(|(text, length)| &mut text[..length]);
+        let key = |i: usize| keys.unwrap_or([cipher; 2])[i % 2];
+        let mut messages = core::array::from_fn::<_, BATCH, _>(|i| {
+            let text = texts.next().expect("a place for each");
+            (key(i), SealMessage { nonce: [i as u8; 12], aad, text, tag: [0; 16] })
         });
         marks::name("seal_many");
-        if two_keys {
+        let mut tags = if keys.is_some() {
             seal_many(&mut messages).expect("short");
-            tags = messages.map(|(_, message)| message.tag);
+            messages.map(|(_, message)| message.tag)
         } else {
             let mut messages = messages.map(|(_, message)| message);
             cipher.seal_many(&mut messages).expect("short");
-            tags.copy_from_slice(&messages.map(|message| message.tag));
-        }
+            messages.map(|message| message.tag)
+        };
         tags.iter_mut().for_each(|tag| marks::show(tag));
         marks::show(&mut place.text);
-        let mut texts = place.text.chunks_mut(400).zip(lengths).map(|(text, length)| &mut text[..length]);
-        let mut messages = core::array::from_fn::<_, 6, _>(|i| {
-            let text = texts.next().expect("six places");
-            (keys[i % 2], OpenMessage::new([i as u8; 12], aad, text, tags[i]))
+        let mut texts = place.text.chunks_mut(EACH).zip(lengths).map(|(text, length)| &mut text[..length]);
+        let mut messages = core::array::from_fn::<_, BATCH, _>(|i| {
+            let text = texts.next().expect("a place for each");
+            (key(i), OpenMessage::new([i as u8; 12], aad, text, tags[i]))
         });
         marks::name("open_many");
-        let opened = if two_keys {
+        let opened = if keys.is_some() {
             open_many(&mut messages);
             marks::show_value(&mut messages);
             messages.iter().filter(|(_, message)| message.verdict.is_ok()).count()
@@ -201,7 +209,7 @@ fn batch(cipher: &Aes256Gcm, other: &Aes256Gcm, aad: &[u8], place: &mut Place, l
             marks::show_value(&mut messages);
             messages.iter().filter(|message| message.verdict.is_ok()).count()
         };
-        assert_eq!(opened, 6);
+        assert_eq!(opened, BATCH);
     }
 }
 

@@ -103,21 +103,24 @@ fn use_it(cipher: &Aes256Gcm) {
         let tag = cipher.seal_in_place(&[1; 12], b"aad", &mut text).expect("short");
         cipher.open_in_place(&[1; 12], b"aad", &mut text.clone(), &tag).expect("sealed here");
         cipher.open_in_place(&[1; 12], b"aad", &mut text, &[0; 16]).expect_err("forged");
-        let mut texts = vec![vec![3; length]; 6];
-        let mut messages: Vec<_> = texts
-            .iter_mut()
-            .zip(1..)
-            .map(|(text, i)| SealMessage { nonce: [i; 12], aad: b"aad", text, tag: [0; 16] })
-            .collect();
-        cipher.seal_many(&mut messages).expect("short");
-        let tags: Vec<_> = messages.iter().map(|message| message.tag).collect();
-        let mut messages: Vec<_> = texts
-            .iter_mut()
-            .zip(1..)
-            .zip(tags)
-            .map(|((text, i), tag)| OpenMessage::new([i; 12], b"aad", text, tag))
-            .collect();
-        cipher.open_many(&mut messages);
+        // Eight at once, four, and one that is left; AADs that are whole blocks, and not.
+        for aad in [&b"aad"[..], &[7; 16]] {
+            let mut texts = vec![vec![3; length]; 13];
+            let mut messages: Vec<_> = texts
+                .iter_mut()
+                .zip(1..)
+                .map(|(text, i)| SealMessage { nonce: [i; 12], aad, text, tag: [0; 16] })
+                .collect();
+            cipher.seal_many(&mut messages).expect("short");
+            let tags: Vec<_> = messages.iter().map(|message| message.tag).collect();
+            let mut messages: Vec<_> = texts
+                .iter_mut()
+                .zip(1..)
+                .zip(tags)
+                .map(|((text, i), tag)| OpenMessage::new([i; 12], aad, text, tag))
+                .collect();
+            cipher.open_many(&mut messages);
+        }
     }
 }
 

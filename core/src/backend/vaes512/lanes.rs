@@ -1,4 +1,4 @@
-//! Four short messages of one length in blocks under one key, a lane each.
+//! Short messages of one length in blocks under one key, four of them a lane each, and eight of whole blocks at once.
 //!
 //! ```text
 //!              lane 0      lane 1      lane 2      lane 3
@@ -56,11 +56,7 @@ fn groups<'k, const SEAL: bool, J: Job<'k>, const G: usize, const B: usize, cons
     const { assert!(1 <= B && B <= 4 && 1 <= G && G <= 2) };
     path!(vaes512.lanes, SEAL, 4 * (G - 1) + 4 * usize::from(WHOLE) + B);
     let one = Group::<B, WHOLE>::of::<J, G, 0>(key, places[0].map(|i| &jobs[i]));
-    let two = (G == 2).then(|| places[G - 1].map(|i| &jobs[i]));
-    let two = match two {
-        Some(jobs) => Group::<B, WHOLE>::of::<J, G, 1>(key, jobs),
-        None => one,
-    };
+    let two = if G == 2 { Group::<B, WHOLE>::of::<J, G, 1>(key, places[G - 1].map(|i| &jobs[i])) } else { one };
     let mut states = [one.counters(key), two.counters(key)];
     encrypt_lanes::<G, B>(&key.rounds, &mut states);
     one.finish::<SEAL, J, G, 0>(key, states[0], places[0], jobs);
@@ -73,7 +69,10 @@ fn groups<'k, const SEAL: bool, J: Job<'k>, const G: usize, const B: usize, cons
 #[derive(Clone, Copy)]
 struct Group<const B: usize, const WHOLE: bool> {
     nonces: __m512i,
+    /// Of their AAD.
     sum: QuadSum,
+    /// Their lengths, which are hashed last: earlier, the compiler keeps a power of H on the stack for them.
+    ends: __m512i,
     /// Of each message's bytes ones.
     masks: [u64; GROUP],
     /// Of those of its last block, of which it has one to sixteen, side by side.
@@ -117,9 +116,8 @@ impl<const B: usize, const WHOLE: bool> Group<B, WHOLE> {
             let ends = |job: &J| lengths_of(job.aad().len(), job.length());
             quad_of(ends(a), ends(b), ends(c), ends(d))
         };
-        add(&mut sum, ends, near, 1);
         let nonces = quad_of(block_of(a.nonce()), block_of(b.nonce()), block_of(c.nonce()), block_of(d.nonce()));
-        Self { nonces, sum, masks, last_bytes }
+        Self { nonces, sum, ends, masks, last_bytes }
     }
 
     /// Vector 0: J0; then a block a vector; after the first AES key.
@@ -144,7 +142,7 @@ impl<const B: usize, const WHOLE: bool> Group<B, WHOLE> {
         places: [usize; GROUP],
         jobs: &mut [J],
     ) {
-        let Self { mut sum, masks, last_bytes, .. } = self;
+        let Self { mut sum, ends, masks, last_bytes, .. } = self;
         let mut texts = [_mm512_setzero_si512(); 4];
         unroll!(L in 0 1 2 3 => { texts[L] = load_masked(jobs[places[L]].parts().text, 0, masks[L]); });
         texts = transpose(texts);
@@ -161,6 +159,7 @@ impl<const B: usize, const WHOLE: bool> Group<B, WHOLE> {
             }
         });
         let texts = transpose(texts);
+        add(&mut sum, ends, &key.near, 1);
         let tags = _mm512_xor_si512(reverse_quad(sum.reduce_each()), _mm512_aesenclast_epi128(states[0], last));
         let tags = [
             _mm512_castsi512_si128(tags),
