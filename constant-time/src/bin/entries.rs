@@ -173,7 +173,7 @@ const EACH: usize = 250;
 /// Thirteen messages of a length and one that is longer: a group of eight, one of four, one that is left over, and one alone; under
 /// one key, and told for each, which is one or, if the length is odd, two.
 fn batch(cipher: &Aes256Gcm, other: &Aes256Gcm, aad: &[u8], place: &mut Place, length: usize) {
-    for keys in [None, Some([cipher, if length % 2 == 0 { cipher } else { other }])] {
+    for keys in [None, Some([cipher, if length.is_multiple_of(2) { cipher } else { other }])] {
         let lengths: [usize; BATCH] = core::array::from_fn(|i| if i < BATCH - 1 { length } else { length + 130 });
         place.text.chunks_mut(EACH).zip(lengths).for_each(|(text, length)| marks::hide(&mut text[..length]));
         let mut texts = place.text.chunks_mut(EACH).zip(lengths).map(|(text, length)| &mut text[..length]);
