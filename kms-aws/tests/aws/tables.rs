@@ -175,7 +175,7 @@ fn every_fault_at_a_rewrap_and_at_a_switch_leaves_the_table_as_it_was_and_the_ne
 #[tokio::test]
 async fn caller_inside_a_runtime_opens_a_table_with_and_without_blocking_it() {
     let ours = Ours::new();
-    let kms = ours.kms.clone().with_timeouts(Duration::from_millis(500), PATIENCE);
+    let kms = ours.kms.clone().with_timeouts(Duration::from_secs(3), PATIENCE);
     let service = builder(&kms, ours.folder.path()).build();
     create_table_async(&service, TableSpec::new("flights")).await.unwrap();
     let connection = Arc::new(service.connect());
