@@ -176,7 +176,6 @@ impl Program {
 
     pub(super) fn administer(&mut self, folder: u8, key: u8, enable: bool) {
         let (path, opens) = self.path(folder);
-        // Not the empty path, which is the folder that the fuzzer runs in.
         let pointer = path.as_ref().map_or(null(), |path| path.as_ptr());
         let (key, kind) = if key < 128 { (null(), Kind::Name) } else { name(key) };
         let call = if enable { tablecrypt_local_kms_enable_key } else { tablecrypt_local_kms_disable_key };

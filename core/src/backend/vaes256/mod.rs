@@ -94,7 +94,7 @@ fn crypt<const SEAL: bool>(key: &Schedule, j0: __m128i, aligned: bool, aad: &[u8
     }
 }
 
-/// A message of up to six blocks; `vaes512` has those of up to four from here.
+/// A message of up to six blocks; `vaes512` takes its short ones from here.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq,aes,pclmulqdq")]
 pub(super) fn short<const SEAL: bool, const P: usize>(
