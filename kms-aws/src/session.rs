@@ -4,11 +4,13 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader};
 use aws_sdk_kms::Client;
+use aws_sdk_kms::config::retry::{ClientRateLimiter, RetryPartition};
 use tokio::sync::OnceCell;
 
 use crate::default_key::Creation;
@@ -80,8 +82,17 @@ impl Session {
         if let Some(configure) = configure {
             loader = configure(loader);
         }
-        Client::new(&loader.load().await)
+        let config = aws_sdk_kms::config::Builder::from(&loader.load().await);
+        Client::from_conf(config.retry_partition(quota()).build())
     }
+}
+
+/// How many tries beyond the first there may be, and how fast. The SDK has one such quota for all clients of a process and a region
+/// unless it is told: a KMS that fails, or other calls of the program's, would leave no second try to a KMS that is well.
+fn quota() -> RetryPartition {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Of this moment: one that begins in 1970 has seen no call for decades, and thinks nothing of going on so.
+    RetryPartition::custom("tablecrypt").client_rate_limiter(ClientRateLimiter::new(now.as_secs_f64())).build()
 }
 
 /// What a try may take unless set.

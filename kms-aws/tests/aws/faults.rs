@@ -98,5 +98,26 @@ fn short_fault_is_tried_through() {
     assert_eq!(ours.requests("GenerateDataKey"), before + 1);
 }
 
+/// The SDK's own quota is one for all clients of a process and a region.
+#[test]
+fn kms_that_fails_takes_no_tries_from_another() {
+    let (failing, well) = (Ours::new(), Ours::new());
+    let generate = |ours: &Ours, key: &str| {
+        let before = ours.requests("GenerateDataKey");
+        let is_made = ours.kms.generate_data_key(key, &flights()).is_ok();
+        (is_made, ours.requests("GenerateDataKey") - before)
+    };
+    let keys = [&failing, &well].map(|ours| ours.kms.ensure_key("alias/quota", "").unwrap().arn);
+    failing.fault("internal");
+    let mut calls = 1;
+    while generate(&failing, &keys[0]) != (false, 1) {
+        calls += 1;
+        assert!(calls < 500, "its quota never ends");
+    }
+    assert!(calls > 1, "there is a quota");
+    well.fault("internal operation=GenerateDataKey times=1");
+    assert_eq!(generate(&well, &keys[1]), (true, 2), "after {calls} calls of another");
+}
+
 /// How long a client waits for what never comes.
 const SOON: Duration = Duration::from_millis(150);
