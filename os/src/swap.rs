@@ -191,7 +191,10 @@ impl<T: Send + Sync> Drop for Guard<'_, T> {
 #[cfg(test)]
 mod tests {
     use core::sync::atomic::{AtomicBool, AtomicUsize};
+    use core::time::Duration;
+    use std::process::{Command, Stdio};
     use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::time::Instant;
 
     use super::*;
     use crate::hazard::BLIND;
@@ -282,12 +285,35 @@ mod tests {
     #[test]
     fn a_writer_that_does_not_look_who_reads_is_found() {
         const NAME: &str = "swap::tests::readers_never_see_what_was_dropped_while_writers_replace_it";
+        // What reads freed memory may come to no end either.
         let fails = |planted: &str| {
-            let mut test = std::process::Command::new(std::env::current_exe().unwrap());
-            !test.args(["--exact", NAME]).env("TABLECRYPT_PLANT", planted).output().unwrap().status.success()
+            let mut test = Command::new(std::env::current_exe().unwrap());
+            test.args(["--exact", NAME]).env("TABLECRYPT_PLANT", planted).stdout(Stdio::null()).stderr(Stdio::null());
+            let (mut test, start) = (test.spawn().unwrap(), Instant::now());
+            loop {
+                if let Some(status) = test.try_wait().unwrap() {
+                    return !status.success();
+                }
+                if start.elapsed() > Duration::from_secs(60) {
+                    test.kill().unwrap();
+                    test.wait().unwrap();
+                    return true;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
         };
         assert!(!fails(""));
         assert!((0..50).any(|_| fails("blind")));
+    }
+
+    struct EndsAtPanic<'a>(&'a AtomicBool);
+
+    impl Drop for EndsAtPanic<'_> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     #[test]
@@ -300,6 +326,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(move || {
+                    let _end = EndsAtPanic(end);
                     while !end.load(Ordering::Relaxed) {
                         let (a, b) = (places[0].load(), places[1].load());
                         for value in [a, b].iter().flatten() {
@@ -311,8 +338,9 @@ mod tests {
             }
             let writers = [0, 1].map(|writer| {
                 scope.spawn(move || {
-                    // On a busy machine readers may come late.
-                    for number in (0..20_000).chain((1..).take_while(|_| read.load(Ordering::Relaxed) < 1000)) {
+                    // On a busy machine readers may come late; those that failed do not come.
+                    let waits = |_: &usize| read.load(Ordering::Relaxed) < 1000 && !end.load(Ordering::Relaxed);
+                    for number in (0..20_000).chain((1..).take_while(waits)) {
                         match number % 7 {
                             0 => places[writer].store(None),
                             1..=3 => places[writer].store_lazily(value(number, &ALIVE)),
