@@ -10,7 +10,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader};
 use aws_sdk_kms::Client;
-use aws_sdk_kms::config::retry::{ClientRateLimiter, RetryPartition};
+use aws_sdk_kms::config::retry::{ClientRateLimiter, RetryPartition, TokenBucket};
 use tokio::sync::OnceCell;
 
 use crate::default_key::Creation;
@@ -88,12 +88,20 @@ impl Session {
 }
 
 /// How many tries beyond the first there may be, and how fast. The SDK has one such quota for all clients of a process and a region
-/// unless it is told: a KMS that fails, or other calls of the program's, would leave no second try to a KMS that is well.
+/// unless it is told: a KMS that fails, or other calls of the program's, would leave no second try to a KMS that is well. And what an
+/// outage used up it gives back by calls that succeed, one token each, of which a second try takes several: here, where a call is
+/// made every five minutes, that would take days. So it is full again after as long.
 fn quota() -> RetryPartition {
+    let tokens = TokenBucket::builder().capacity(QUOTA).refill_rate(QUOTA as f32 / REFILL.as_secs_f32());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Of this moment: one that begins in 1970 has seen no call for decades, and thinks nothing of going on so.
-    RetryPartition::custom("tablecrypt").client_rate_limiter(ClientRateLimiter::new(now.as_secs_f64())).build()
+    let rate = ClientRateLimiter::new(now.as_secs_f64());
+    RetryPartition::custom("tablecrypt").token_bucket(tokens.build()).client_rate_limiter(rate).build()
 }
+
+/// The SDK's own number of tokens.
+const QUOTA: usize = 500;
+const REFILL: Duration = Duration::from_mins(5);
 
 /// What a try may take unless set.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(2);

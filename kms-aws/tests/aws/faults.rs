@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::thread;
+use std::time::Instant;
 
 use tablecrypt::kms::{Kms, KmsError};
 use tablecrypt_kms_aws::AwsKms;
@@ -117,6 +118,19 @@ fn kms_that_fails_takes_no_tries_from_another() {
     assert!(calls > 1, "there is a quota");
     well.fault("internal operation=GenerateDataKey times=1");
     assert_eq!(generate(&well, &keys[1]), (true, 2), "after {calls} calls of another");
+
+    // It comes back with time: a call that needs a second try, and does not get it, gives none back.
+    let start = Instant::now();
+    loop {
+        failing.fault("internal operation=GenerateDataKey times=1");
+        match generate(&failing, &keys[0]) {
+            (true, 2) => break,
+            other => assert_eq!(other, (false, 1)),
+        }
+        assert!(start.elapsed() < PATIENCE, "no second try for {PATIENCE:?}");
+        thread::sleep(SOON);
+    }
+    println!("kms: a quota of tries was used up by {calls} calls, and gave one again after {} s", start.elapsed().as_secs());
 }
 
 /// How long a client waits for what never comes.
