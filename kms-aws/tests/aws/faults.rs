@@ -130,7 +130,10 @@ fn kms_that_fails_takes_no_tries_from_another() {
         assert!(start.elapsed() < PATIENCE, "no second try for {PATIENCE:?}");
         thread::sleep(SOON);
     }
-    println!("kms: a quota of tries was used up by {calls} calls, and gave one again after {} s", start.elapsed().as_secs());
+    println!(
+        "kms: a quota of tries was used up by {calls} calls, and gave one again after {} s",
+        start.elapsed().as_secs()
+    );
 }
 
 /// How long a client waits for what never comes.
