@@ -198,7 +198,8 @@ async fn caller_inside_a_runtime_opens_a_table_with_and_without_blocking_it() {
         ticks
     });
     let table = table.unwrap();
-    assert_eq!(ours.requests("Decrypt"), 2);
+    // A busy machine may take longer than a try has, and make a third.
+    assert!(ours.requests("Decrypt") >= 2);
     assert!(ticks > 1, "{ticks}");
     let base = table.base();
     let record = unblock(move || base.seal(b"key", b"text")).await.unwrap();
